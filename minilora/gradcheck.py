@@ -1,8 +1,8 @@
 """Is a hand-written gradient right? Compare it with central differences, in float64, and say which one is wrong.
 
 The numeric gradient of f at x is (f(x + h) - f(x - h)) / 2h, entry by entry. Its error has two parts, h^2 f'''/6 from the curve
-and eps f / h from rounding; at h = 1e-5 both are below 1e-10 for a function of order one, so that a right gradient agrees to about
-1e-10 and a wrong one does not.
+and eps f / h from rounding; at h = 1e-5 both are below 1e-10 for a function of order one, so that a right gradient agrees to
+about 1e-10 and a wrong one does not.
 """
 
 import numpy as np
