@@ -1,0 +1,72 @@
+"""The whole model, end to end, against central differences."""
+
+import numpy as np
+import pytest
+
+from minilora import gradcheck
+from minilora.transformer import Config, Sites, init, loss
+from minilora.transformer.model import loss_backward
+from minilora.transformer.sites import lowest_layer
+
+
+def tiny(tied=False, seed=0):
+    """A grouped-query model with all sizes different, its weights with deviation 0.2 and its gains not one."""
+    config = Config(13, 12, 10, 2, 4, 2, 6, max_position_embeddings=16, tie_word_embeddings=tied)
+    rng = np.random.default_rng(seed)
+    weights = {name: rng.normal(name.endswith("norm.weight"), 0.2, shape) for name, shape in config.shapes().items()}
+    tokens, targets = rng.integers(0, 13, (2, 2, 5))
+    targets[0, 1] = -100
+    return config, weights, tokens, targets
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_full_fine_tuning(tied):
+    config, weights, tokens, targets = tiny(tied)
+    value, cache = loss(config, weights, tokens, targets, Sites(weights))
+    grads = loss_backward(cache)
+    assert grads.keys() == weights.keys()
+    rows = gradcheck.check(lambda: loss(config, weights, tokens, targets)[0], weights, grads)
+    assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
+
+
+def test_only_what_trains_has_a_gradient_and_it_is_the_same():
+    config, weights, tokens, targets = tiny()
+    full = loss_backward(loss(config, weights, tokens, targets, Sites(weights))[1])
+    for name, array in weights.items():
+        grads = loss_backward(loss(config, weights, tokens, targets, Sites({name: array}))[1])
+        assert list(grads) == [name] and np.allclose(grads[name], full[name], rtol=1e-12, atol=1e-14)
+
+
+def test_a_bias_that_the_base_lacks_can_be_added_and_trained():
+    config, weights, tokens, targets = tiny()
+    rng = np.random.default_rng(3)
+    biases = {f"model.layers.1.{name}.bias": rng.normal(size=k) for name, k in (("self_attn.q_proj", 24), ("mlp.down_proj", 12))}
+    grads = loss_backward(loss(config, weights, tokens, targets, Sites(biases))[1])
+    rows = gradcheck.check(lambda: loss(config, weights, tokens, targets, Sites(biases))[0], biases, grads)
+    assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
+
+
+def test_initial_loss_is_that_of_equal_logits():
+    config = Config()
+    tokens = np.random.default_rng(0).integers(0, 256, (2, 32))
+    value, _ = loss(config, init(config, np.random.default_rng(0)), tokens, tokens)
+    assert abs(value - np.log(256)) < 0.1  # logits of deviation 0.02 sqrt(96) = 0.2 add 0.02 in the mean
+
+
+def test_lowest_layer():
+    assert lowest_layer(["model.layers.11.mlp.up_proj.lora_A", "model.layers.3.x"], 12) == 3
+    assert lowest_layer(["model.norm.weight", "lm_head.weight"], 12) == 12
+    assert lowest_layer(["model.embed_tokens.weight"], 12) == -1
+
+
+def test_a_text_longer_than_the_context_is_refused():
+    config, weights, _, _ = tiny()
+    tokens = np.zeros((1, 17), int)
+    with pytest.raises(ValueError, match="17 positions do not fit the context of 16"):
+        loss(config, weights, tokens, tokens)
+
+
+@pytest.mark.parametrize(("change", "message"), [({"num_key_value_heads": 3}, "must divide"), ({"head_dim": 5}, "even")])
+def test_dimensions_that_do_not_fit_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        Config(**change)
