@@ -53,20 +53,26 @@ def lowrank_forward(x, W, A, B, s, mask=None):
     return y, (xm, W, A, B, s, mask, z)
 
 
-def lowrank_backward(dy, cache):
+def lowrank_backward(dy, cache, into=None, need_dx=True):
     """dy (N, k) -> dx (N, d), dA (d, r), dB (r, k). There is no dW: W is frozen, and that is the work that is saved.
 
     y = x W + s z B:  a small dB changes the loss by <dy, s z dB> = <s z.T dy, dB>, so dB = s z.T dy;
                       a small dz changes it by <dy, s dz B> = <s dy B.T, dz>, so dz = s dy B.T.
     z = x A:          the same rule gives dA = x.T dz, and x receives dz A.T on top of dy W.T from the frozen path.
     While B = 0, dz = 0 and hence dA = 0: at the first step only B moves.
+    `into` (N, d) is added to in place and returned as dx; with need_dx false nothing below trains and dx is `into` as it came.
     """
     xm, W, A, B, s, mask, z = cache
     dz = s * (dy @ B.T)  # (N, r)      y = x W + s (z @ B)
     dB = s * (z.T @ dy)  # (r, k)
     dA = xm.T @ dz  # (d, r)           z = xm @ A
+    if not need_dx:
+        return into, dA, dB
     dxm = dz @ A.T  # (N, d)
     dx = dy @ W.T + (dxm if mask is None else dxm * mask)  # (N, d)
+    if into is not None:
+        into += dx
+        dx = into
     return dx, dA, dB
 
 

@@ -1,0 +1,44 @@
+"""What a method owns: its arrays, its sites, its learning rates, penalty and step hook, its count and its merge.
+
+A method is a frozen description (a dataclass); its arrays live in a dictionary beside it. Every hook has a default that does nothing.
+"""
+
+from minilora import layers
+from minilora.transformer.sites import Sites
+
+
+class Method:
+    """A way to adapt a frozen base. Subclasses are frozen dataclasses in a file of their own."""
+
+    name = "method"
+
+    def init(self, config, base, rng):
+        """The arrays at the start, name -> array. Sees the base's weights and may not change them."""
+        raise NotImplementedError
+
+    def sites(self, config, arrays, ops=layers, rng=None):
+        """The plug-in points, bound to the arrays. `rng` is given while training: dropout draws from it."""
+        return Sites(arrays, ops)
+
+    def trainable(self, arrays):
+        """The names of the arrays that train: all of them, unless some are frozen."""
+        return list(arrays)
+
+    def learning_rates(self, arrays):
+        """Name -> multiple of the learning rate."""
+        return dict.fromkeys(arrays, 1.0)
+
+    def penalty(self, arrays, grads):
+        """A term that is added to the loss; its gradient is added to `grads`."""
+        return 0.0
+
+    def after_step(self, arrays, grads, step, steps):
+        """Called after each optimiser step, with the arrays to be changed in place."""
+
+    def count(self, config):
+        """The number of trainable parameters, by formula."""
+        raise NotImplementedError
+
+    def merge(self, config, base, arrays):
+        """New weights that behave as base and arrays together. Raises ValueError where there are none."""
+        raise ValueError(f"{self.name} cannot be merged into the weights of the base")

@@ -1,0 +1,119 @@
+"""LoRA at the sites of the transformer: lowrank.py applied to chosen linear layers, the embedding and the head.
+
+Source: Hu et al. 2021, arXiv 2106.09685. An adapted module m owns m.lora_A (d, r) and m.lora_B (r, k). For the embedding d is the
+vocabulary: the lookup is a product with one-hot rows, so that x A is a row of A, and A starts at zero and B random, as in PEFT.
+"""
+
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from minilora import layers, lowrank
+from minilora.methods.base import Method
+from minilora.methods.targets import by_pattern, resolve
+from minilora.transformer.sites import Sites, add_grad
+
+EMBEDDING = "model.embed_tokens"
+
+
+class LoRASites(Sites):
+    """Linear layers and the embedding with their pairs; a module without a pair is the base's."""
+
+    def __init__(self, arrays, scales, ops, dropout=0.0, rng=None):
+        super().__init__(arrays, ops)
+        self.scales, self.dropout, self.rng = scales, dropout, rng
+
+    def pair(self, name):
+        return self.arrays[f"{name}.lora_A"], self.arrays[f"{name}.lora_B"], self.scales[name]  # (d, r), (r, k), s
+
+    def linear_forward(self, name, x, W):
+        if name not in self.scales:
+            return super().linear_forward(name, x, W)
+        mask = lowrank.dropout_mask(x.shape, self.dropout, self.rng, x.dtype.type) if self.dropout and self.rng else None
+        return self.ops.lowrank_forward(x, W, *self.pair(name), mask)  # (N, k)
+
+    def linear_backward(self, name, dy, W, cache, grads, into=None, need_dx=True):
+        if name not in self.scales:
+            return super().linear_backward(name, dy, W, cache, grads, into, need_dx)
+        dx, dA, dB = self.ops.lowrank_backward(dy, cache, into, need_dx)
+        add_grad(grads, f"{name}.lora_A", dA)
+        add_grad(grads, f"{name}.lora_B", dB)
+        return dx  # (N, d)
+
+    def embedding_forward(self, tokens, E):
+        x, cache = super().embedding_forward(tokens, E)  # (N, d)
+        if EMBEDDING not in self.scales:
+            return x, cache
+        A, B, s = self.pair(EMBEDDING)
+        z = A[tokens]  # (N, r)                             onehot(tokens) A
+        return x + s * (z @ B), (cache, tokens, z)  # (N, d)
+
+    def embedding_backward(self, dx, cache, grads):
+        if EMBEDDING not in self.scales:
+            return
+        _, tokens, z = cache
+        A, B, s = self.pair(EMBEDDING)
+        dz = s * (dx @ B.T)  # (N, r)                       x = E[tokens] + s z B
+        add_grad(grads, f"{EMBEDDING}.lora_B", s * (z.T @ dx))  # (r, d)
+        add_grad(grads, f"{EMBEDDING}.lora_A", layers.embedding_backward(dz, (tokens, A.shape)))  # (V, r)    z = A[tokens]
+
+
+@dataclass(frozen=True)
+class LoRA(Method):
+    """Rank, alpha and target modules, the three dials; rank_pattern and alpha_pattern set them apart for modules that match a pattern."""
+
+    rank: int = 8
+    alpha: float = 16.0
+    targets: str | tuple = "all-linear"
+    rslora: bool = False
+    dropout: float = 0.0
+    init_scheme: str = "uniform"
+    rank_pattern: dict = field(default_factory=dict)
+    alpha_pattern: dict = field(default_factory=dict)
+
+    name = "lora"
+
+    def ranks(self, config):
+        """Adapted module -> its rank. Raises ValueError for a target that matches nothing or a rank that does not fit."""
+        ranks = {}
+        for name, (d, k) in resolve(self.targets, config).items():
+            r = ranks[name] = by_pattern(self.rank_pattern, name, self.rank)
+            if not 1 <= r <= min(d, k):
+                raise ValueError(f"rank {r} is outside 1..{min(d, k)} for {name} ({d} x {k}): choose a rank in that range")
+        return ranks
+
+    def scales(self, config):
+        """Adapted module -> s."""
+        return {
+            name: lowrank.scale(by_pattern(self.alpha_pattern, name, self.alpha), r, self.rslora) for name, r in self.ranks(config).items()
+        }
+
+    def init(self, config, base, rng):
+        arrays, shapes, costly = {}, resolve(self.targets, config), []
+        for name, r in self.ranks(config).items():
+            d, k = shapes[name]
+            dtype = base[f"{name}.weight"].dtype
+            A, B = lowrank.init(d, k, r, rng, self.init_scheme, dtype)  # (d, r), (r, k)
+            if name == EMBEDDING:
+                A, B = np.zeros_like(A), rng.standard_normal((r, k)).astype(dtype)
+            arrays[f"{name}.lora_A"], arrays[f"{name}.lora_B"] = A, B
+            if r * (d + k) > d * k:
+                costly.append(f"{name}: {r} x ({d} + {k}) = {r * (d + k):,} numbers for a matrix of {d * k:,}")
+        if costly:
+            warnings.warn(f"rank above break-even d k / (d + k), the pair is larger than the matrix ({costly[0]})", stacklevel=2)
+        return arrays
+
+    def sites(self, config, arrays, ops=layers, rng=None):
+        return LoRASites(arrays, self.scales(config), ops, self.dropout, rng)
+
+    def count(self, config):
+        """The sum of r (d + k) over the adapted modules."""
+        shapes = resolve(self.targets, config)
+        return sum(r * sum(shapes[name]) for name, r in self.ranks(config).items())
+
+    def merge(self, config, base, arrays):
+        weights = dict(base)
+        for name, s in self.scales(config).items():
+            weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], arrays[f"{name}.lora_A"], arrays[f"{name}.lora_B"], s)
+        return weights
