@@ -1,0 +1,74 @@
+"""Sampling, one token at a time, with the keys and values of the past kept.
+
+With a cache a new token costs one pass over one position; without it, over all positions so far. The tokens are the same.
+"""
+
+import numpy as np
+
+from minilora.transformer.model import forward
+
+
+class Past:
+    """The keys and values (batch, G, S, c) of each layer for the S tokens seen so far, in arrays allocated once."""
+
+    def __init__(self, config, batch, capacity, dtype=np.float32):
+        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, capacity, config.head_dim)
+        self.keys = np.empty(shape, dtype)  # (L, batch, G, capacity, c)
+        self.values = np.empty(shape, dtype)  # (L, batch, G, capacity, c)
+        self.length = 0
+
+    def append(self, layer, k, v):
+        """k, v (batch, G, T, c) of the new tokens -> k, v (batch, G, S + T, c) of all. `length` moves on when the last layer is done."""
+        end = self.length + k.shape[2]
+        self.keys[layer, :, :, self.length : end] = k
+        self.values[layer, :, :, self.length : end] = v
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+def sample(logits, rng, temperature=1.0, top_k=0, top_p=1.0):
+    """Draw a token for each row of logits (batch, V) -> (batch,).
+
+    temperature 0 takes the likeliest. top_k keeps the k likeliest (0: all); top_p the likeliest whose probabilities sum to p
+    (Holtzman et al. 2020, arXiv 1904.09751). Raises ValueError for values out of range.
+    """
+    if temperature < 0 or top_k < 0 or not 0 < top_p <= 1:
+        raise ValueError(f"temperature {temperature} and top_k {top_k} must be at least 0, and top_p {top_p} in 0 < p <= 1")
+    if temperature == 0:
+        return logits.argmax(axis=-1)
+    order = np.argsort(-logits, axis=-1, kind="stable")  # (batch, V)     likeliest first
+    scaled = np.take_along_axis(logits, order, axis=-1).astype(np.float64) / temperature  # (batch, V)
+    p = np.exp(scaled - scaled[:, :1])  # (batch, V)
+    p /= p.sum(axis=-1, keepdims=True)
+    before = np.cumsum(p, axis=-1) - p  # (batch, V)     probability of the likelier ones
+    p[before >= top_p] = 0
+    if top_k:
+        p[:, top_k:] = 0
+    cumulative = np.cumsum(p, axis=-1)  # (batch, V)
+    drawn = (cumulative <= rng.random((len(p), 1)) * cumulative[:, -1:]).sum(axis=-1)  # (batch,)
+    return np.take_along_axis(order, drawn[:, None], axis=-1)[:, 0]
+
+
+def generate(config, weights, tokens, num_tokens, sites=None, seed=0, temperature=1.0, top_k=0, top_p=1.0, stop=None, cached=True):
+    """Continue tokens (batch, T) by at most num_tokens -> (batch, T + at most num_tokens).
+
+    Ends early when every row has produced `stop`, and at the end of the context. Raises ValueError if the prompt is empty or
+    already longer than the context. `cached=False` recomputes all positions at every step: the same tokens, slowly.
+    """
+    batch, T = tokens.shape
+    if T == 0:
+        raise ValueError("the prompt is empty: give at least one token to begin with")
+    if T > config.max_position_embeddings:
+        raise ValueError(f"the prompt has {T} tokens and the context {config.max_position_embeddings}: shorten the prompt")
+    rng = np.random.default_rng(seed)
+    past = Past(config, batch, config.max_position_embeddings, weights["model.norm.weight"].dtype) if cached else None
+    done = np.zeros(batch, bool)  # (batch,)
+    new = tokens
+    for _ in range(num_tokens):
+        logits, _ = forward(config, weights, new if cached else tokens, sites, past)  # (batch * T, V)
+        new = sample(logits.reshape(batch, -1, logits.shape[-1])[:, -1], rng, temperature, top_k, top_p)[:, None]  # (batch, 1)
+        tokens = np.concatenate([tokens, new], axis=1)  # (batch, T + 1)
+        if stop is not None:
+            done |= new[:, 0] == stop
+        if done.all() or tokens.shape[1] >= config.max_position_embeddings:
+            break
+    return tokens
