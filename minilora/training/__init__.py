@@ -1,0 +1,1 @@
+"""Text to learn from, the optimiser and the loop."""
