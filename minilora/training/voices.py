@@ -15,7 +15,6 @@ from functools import cached_property
 from minilora.training.stories import WORDS
 
 PIRATE = {"the": "th'", "my": "me", "you": "ye", "hello": "ahoy", "friend": "matey", "and": "an'"}
-NOT_A_WORD = re.compile(r'[\s,?"]+')
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Voice:
         obeyed = total = 0
         previous = None
         for sentence in re.findall(r"[^.]*\.", text):
-            words = NOT_A_WORD.split(sentence.removesuffix(self.ending).strip(' \n,?"'))
+            words = re.findall(r'[^\s,"]+', sentence.removesuffix(self.ending))
             obeys = (
                 sentence.endswith(self.ending)
                 and self.words.issuperset(words)
