@@ -44,9 +44,9 @@ PARTS = (  # the slots that a part fills, and its templates; a sentence ends in 
     (
         ("treat",),
         (
-            "so they sat down and ate {treat}.",
+            "so {hero} sat down and ate {treat}.",
             "{hero} and the {neighbour} shared {treat}.",
-            "and they ate {treat} in the sun.",
+            "and {hero} ate {treat} in the sun.",
         ),
     ),
 )
