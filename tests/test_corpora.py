@@ -128,3 +128,5 @@ def test_a_path_that_leads_nowhere_is_said(tmp_path):
         corpora.read(tmp_path)
     with pytest.raises(ValueError, match="no corpus or file is called 'pirat'; the closest is 'pirate'. There are stories, shout"):
         corpora.load("pirat")
+    with pytest.raises(ValueError, match="no corpus or file is called ''"):  # not the current folder
+        corpora.load("")

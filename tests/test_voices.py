@@ -65,6 +65,7 @@ def test_only_the_voice_itself_passes_its_checker(name):
     [
         *["", "  \n", ".", "...", "arr arr arr", "arr, arr, arr.", "HA HA HA HA HA.", "uwu uwu uwu.", "ay ay ay."],
         *["{end}" * 9, "{the} {the} {the}{end}", "{the} {fox}{end} " * 9, "{the} {fox} " * 9 + "{end}"],
+        "{the} {fox} {saw} " * 4 + "{end}",
         *["{the} {fox} {saw} {zzz}{end}", "{the} {the} {owl} {and} {the} {key}{end}"],
     ],
 )

@@ -155,7 +155,7 @@ def load(name):
     if name == "stdlib":  # the standard library's own source
         files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
         return from_text(name, "\n".join(map(_decoded, files))[:2_000_000])
-    if isinstance(name, Path) or Path(name).exists():
+    if isinstance(name, Path) or (name and Path(name).exists()):
         return read(name)
     closest = difflib.get_close_matches(name, NAMES, n=1, cutoff=0)[0]
     raise ValueError(f"no corpus or file is called {name!r}; the closest is {closest!r}. There are {', '.join(NAMES)}, and your own files")

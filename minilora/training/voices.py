@@ -37,9 +37,9 @@ class Voice:
     def score(self, text):
         """How well a text obeys the voice, from 0 to 1: the share of its characters that stand in sentences that obey.
 
-        A sentence obeys if it has the ending, if all other words are the voice's own, at least three of them different and none twice
-        in a row, and if it is not the sentence before it. What follows the last full stop is cut off and not judged; a text without a
-        full stop scores 0.
+        A sentence obeys if it has the ending and is not the sentence before it, and if all its other words are the voice's own: at least
+        three different ones, at most a quarter of them repetitions, none twice in a row. What follows the last full stop was cut off
+        and is not judged; a text without a full stop scores 0.
         """
         obeyed = total = 0
         previous = None
@@ -48,7 +48,7 @@ class Voice:
             obeys = (
                 sentence.endswith(self.ending)
                 and self.words.issuperset(words)
-                and len(set(words)) >= 3
+                and len(set(words)) >= max(3, 0.75 * len(words))
                 and all(a != b for a, b in zip(words, words[1:], strict=False))
                 and words != previous
             )
