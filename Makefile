@@ -2,13 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: test lint clean
+.PHONY: demo test lint clean
 
 .venv/made: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "minilora needs Python 3.11 or later: make PYTHON=/path/to/python3.11"'
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
+
+demo: .venv/made
+	$(BIN)/minilora demo
 
 test: .venv/made
 	$(BIN)/python -m pytest

@@ -11,6 +11,7 @@ class Method:
     """A way to adapt a frozen base. Subclasses are frozen dataclasses in a file of their own."""
 
     name = "method"
+    learning_rate = 1e-2  # where a search should begin
 
     def init(self, config, base, rng):
         """The arrays at the start, name -> array. Sees the base's weights and may not change them."""

@@ -12,6 +12,7 @@ class Full(Method):
     """No method at all: the yardstick that the others are measured against."""
 
     name = "full"
+    learning_rate = 2e-3
 
     def init(self, config, base, rng):
         return {name: np.array(base[name]) for name in config.shapes()}

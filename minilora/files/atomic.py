@@ -1,0 +1,42 @@
+"""Files that are either there as a whole or not there: written beside their place, flushed to the disk, then renamed into it."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+
+def write_bytes(path, data):
+    """Put `data` in the file `path`. A process killed at any moment leaves the old file or the new one, never a part of one."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.partial")
+    with open(beside, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())  # the content must be on the disk before the name points to it
+    os.replace(beside, path)
+
+
+def write_json(path, value):
+    """Put a value in the file `path` as JSON, keys sorted."""
+    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+
+
+def save_arrays(path, arrays, metadata=None):
+    """Write name -> array as a safetensors file, with `metadata` (strings) in its header."""
+    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+
+
+def load_arrays(path):
+    """-> name -> array, metadata. Raises FileNotFoundError, or ValueError where the file is not in safetensors."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"there is no file {path}: check the path")
+    try:
+        with safe_open(path, "numpy") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a safetensors file ({error}): was it copied as a whole?") from None

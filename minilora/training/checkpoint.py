@@ -1,0 +1,52 @@
+"""A checkpoint is one file: all that a run needs to go on and end in the same bits.
+
+It holds the method's arrays, AdamW's two moments, the number of steps taken, and what the run was asked to do. Batches and dropout are
+drawn afresh for each step from (seed, step), so the step is the random state and the position in the data as well.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict
+
+import numpy as np
+
+from minilora.files.atomic import load_arrays, save_arrays
+
+
+def fingerprint(base):
+    """A hash of the base's names, shapes and bytes: a checkpoint fits only the base it was trained on."""
+    digest = hashlib.sha256()
+    for name in sorted(base):
+        digest.update(f"{name} {base[name].shape} {base[name].dtype}".encode())
+        digest.update(np.ascontiguousarray(base[name]))
+    return digest.hexdigest()
+
+
+def describe(method, recipe, corpus, base):
+    """What a run was asked to do, as plain data."""
+    return json.loads(
+        json.dumps({"method": method.name, **asdict(method), "recipe": asdict(recipe), "corpus": corpus.name, "base": fingerprint(base)})
+    )
+
+
+def save(path, run, description):
+    """Write the run's state to the file `path`, atomically: a process killed at any moment leaves the previous one or this one."""
+    tensors = {f"array.{name}": array for name, array in run.arrays.items()}
+    tensors |= {"adamw.first": run.m, "adamw.second": run.v}
+    save_arrays(path, tensors, {"step": str(run.step), "log": json.dumps(run.log), "run": json.dumps(description)})
+
+
+def restore(path, run, description):
+    """Fill `run` from the file. Raises FileNotFoundError, or ValueError where the file belongs to another run: nothing is changed then."""
+    tensors, metadata = load_arrays(path)
+    stored = json.loads(metadata.get("run", "{}"))
+    for key in sorted(stored.keys() | description.keys()):
+        if stored.get(key) != description.get(key):
+            raise ValueError(
+                f"{path} is of another run: its {key} is {stored.get(key)}, not {description.get(key)}; "
+                "resume with the same settings, or choose another folder"
+            )
+    for name, array in run.arrays.items():
+        array[...] = tensors[f"array.{name}"]
+    run.m[...], run.v[...] = tensors["adamw.first"], tensors["adamw.second"]
+    run.step, run.log = int(metadata["step"]), json.loads(metadata["log"])

@@ -1,0 +1,174 @@
+"""The training loop: batches in, gradients, a step of AdamW, and now and then a look at text that is held out.
+
+A run is a plain record (Run) that each step changes in place. Everything random is drawn from (seed, step), so that a run stopped
+anywhere and resumed from its checkpoint ends in the same bits as one that was never stopped.
+"""
+
+import math
+import signal
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from minilora.training import checkpoint
+from minilora.training.adamw import adamw_step, clip, flatten, warmup_cosine
+from minilora.training.gradients import evaluate, step_gradients, workers
+
+KEEP_EVERY = 50  # steps between copies of a state whose loss was finite
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What to do, apart from the method and the text. `batch` rows of `length` tokens a step; ValueError where a value makes no sense."""
+
+    steps: int = 300
+    batch: int = 16
+    length: int = 192
+    learning_rate: float = 1e-2
+    warmup: int = 20
+    weight_decay: float = 0.0  # on matrices only, as is the custom
+    beta2: float = 0.99
+    clip: float = 1.0
+    accumulation: int = 1  # portions of a batch that are taken one after the other
+    shards: int = 2  # parts of a portion that workers share; a part of the recipe, since the order of addition shows in the last bits
+    evaluate_every: int = 100
+    held_out: int = 64  # rows of held-out text
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("steps", "batch", "length", "accumulation", "shards", "evaluate_every", "held_out"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise ValueError(f"learning rate {self.learning_rate} must be above 0: 1e-2 suits LoRA here, 1e-3 full fine-tuning")
+        if self.batch < self.accumulation * self.shards:
+            raise ValueError(
+                f"a batch of {self.batch} rows cannot be cut into {self.accumulation} x {self.shards} shards: enlarge the batch"
+            )
+
+
+class Diverged(ValueError):
+    """The loss is no longer a finite number."""
+
+
+@dataclass
+class Run:
+    """The state of a run. `arrays` are the method's; those that train are views of the flat p (P,), as are the moments m, v (P,)."""
+
+    arrays: dict
+    p: np.ndarray
+    m: np.ndarray
+    v: np.ndarray
+    step: int = 0
+    log: list = field(default_factory=list)  # rows: step, loss, held_out, excess (nats a character), seconds (a step)
+
+    def state(self):
+        return self.p.copy(), self.m.copy(), self.v.copy(), self.step
+
+    def go_back(self, state):
+        self.p[:], self.m[:], self.v[:], self.step = state
+
+
+def start(method, arrays):
+    """A run at step 0 for the method's arrays: the trainable ones are moved into one flat buffer."""
+    p, trainable = flatten(arrays, method.trainable(arrays))  # (P,)
+    return Run({**arrays, **trainable}, p, np.zeros_like(p), np.zeros_like(p))
+
+
+@contextmanager
+def until_interrupted():
+    """Ctrl-C asks the loop to stop after the step that it is in; a second Ctrl-C stops it at once."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(*_):
+        asked.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, num_workers=2, progress=True):
+    """Train the method's arrays on the corpus; the base is only read -> the finished Run.
+
+    With a `folder`, a checkpoint is kept there, and `resume` goes on from it. Raises Diverged where the loss or the gradient stops being
+    finite, after going back to the last good state; KeyboardInterrupt on Ctrl-C, after saving; ValueError for text that is too short.
+    """
+    # Text that is too short should be refused before any work is done.
+    held_out = corpus.held_out(recipe.held_out, config.max_position_embeddings)
+    corpus.train_batch(np.random.default_rng(0), 1, recipe.length)
+    entropy = corpus.entropy(recipe.held_out)
+
+    run = start(method, method.init(config, base, np.random.default_rng([recipe.seed, 0])))
+    shapes = {name: run.arrays[name].shape for name in method.trainable(run.arrays)}
+    multiples = method.learning_rates({name: run.arrays[name] for name in shapes})
+    multiples = np.concatenate([np.full(math.prod(shape), multiples[name], run.p.dtype) for name, shape in shapes.items()])  # (P,)
+    decays = np.concatenate([np.full(math.prod(shape), recipe.weight_decay * (len(shape) > 1), run.p.dtype) for shape in shapes.values()])
+    g = np.empty_like(run.p)  # (P,)
+
+    path = Path(folder) / "checkpoint.safetensors" if folder else None
+    description = checkpoint.describe(method, recipe, corpus, base) if path else None
+    if path and resume:
+        checkpoint.restore(path, run, description)
+
+    def save():
+        if path:
+            checkpoint.save(path, run, description)
+
+    good, seconds, first = run.state(), 0.0, run.step
+    with workers(num_workers) as pool, until_interrupted() as asked:
+        bar = tqdm(total=recipe.steps, initial=run.step, desc=f"{method.name} on {corpus.name}", unit="step", disable=not progress)
+        with bar:
+            while run.step < recipe.steps:
+                began = time.perf_counter()
+                seed = (recipe.seed, 1 + run.step)
+                inputs, targets = corpus.train_batch(np.random.default_rng(seed), recipe.batch, recipe.length)  # (batch, length) each
+                loss, grads = step_gradients(
+                    pool, config, base, method, run.arrays, ops, inputs, targets, recipe.shards, recipe.accumulation, seed
+                )
+                loss += method.penalty(run.arrays, grads)
+                np.concatenate([grads[name].ravel() for name in shapes], out=g)
+                norm = clip(g, recipe.clip)
+                if not (math.isfinite(loss) and math.isfinite(norm)):
+                    failed = run.step + 1
+                    run.go_back(good)
+                    save()
+                    raise Diverged(
+                        f"the loss at step {failed} is {loss} and the gradient's norm {norm}: try a learning rate below "
+                        f"{recipe.learning_rate:g} or a longer warm-up; the last good state, of step {run.step}, "
+                        + (f"is in {path}" if path else "was not kept on disk: name a folder to keep it")
+                    )
+                if run.step % KEEP_EVERY == 0:
+                    good = run.state()
+                share = warmup_cosine(run.step, recipe.steps, recipe.warmup)
+                run.step += 1
+                rate = (recipe.learning_rate * share * multiples).astype(run.p.dtype)  # (P,)
+                adamw_step(run.p, g, run.m, run.v, run.step, rate, decays, beta2=recipe.beta2)
+                method.after_step(run.arrays, grads, run.step, recipe.steps)
+
+                seconds += time.perf_counter() - began
+                tokens = recipe.batch * recipe.length * (run.step - first)
+                bar.update()
+                bar.set_postfix_str(f"loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s", refresh=False)
+                if run.step % recipe.evaluate_every == 0 or run.step == recipe.steps:
+                    held = evaluate(pool, config, base, method, run.arrays, ops, *held_out)
+                    excess = None if entropy is None else held - entropy
+                    run.log.append(
+                        {"step": run.step, "loss": loss, "held_out": held, "excess": excess, "seconds": seconds / (run.step - first)}
+                    )
+                    save()
+                if asked.is_set():
+                    save()
+                    raise KeyboardInterrupt(f"stopped after step {run.step}" + (f"; it is kept in {path}" if path else ""))
+    return run
