@@ -1,3 +1,26 @@
-"""minilora: the low-rank update, seen whole."""
+"""minilora: the low-rank update, seen whole.
+
+The names below are imported when they are first used, so that `import minilora` is quick.
+"""
+
+import importlib
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    **dict.fromkeys(("Adapter", "Base", "finetune", "load", "load_adapter", "pretrain"), "minilora.api"),
+    **dict.fromkeys(("Full", "LoRA"), "minilora.methods"),
+    **dict.fromkeys(("Recipe",), "minilora.training.loop"),
+    **dict.fromkeys(("Config",), "minilora.transformer"),
+}
+__all__ = [*sorted(_HOMES), "__version__"]
+
+
+def __getattr__(name):
+    if name not in _HOMES:
+        raise AttributeError(f"minilora has no {name!r}; it has {', '.join(sorted(_HOMES))}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__():
+    return __all__

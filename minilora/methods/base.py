@@ -36,8 +36,29 @@ class Method:
     def after_step(self, arrays, grads, step, steps):
         """Called after each optimiser step, with the arrays to be changed in place."""
 
+    def shapes(self, config):
+        """Array name -> shape."""
+        raise NotImplementedError
+
     def count(self, config):
         """The number of trainable parameters, by formula."""
+        raise NotImplementedError
+
+    # Its place in PEFT's format: what it is called there, its settings, and the names of its arrays (files/peft.py turns them round).
+
+    peft_type = None
+
+    def peft_settings(self, config):
+        """What adapter_config.json says about the method."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_peft(cls, settings, config):
+        """The method that adapter_config.json describes. Raises ValueError for a setting that is not supported."""
+        raise NotImplementedError
+
+    def peft_names(self, config):
+        """Array name -> its name in adapter_model.safetensors, without the prefix."""
         raise NotImplementedError
 
     def merge(self, config, base, arrays):

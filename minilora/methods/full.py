@@ -17,6 +17,9 @@ class Full(Method):
     def init(self, config, base, rng):
         return {name: np.array(base[name]) for name in config.shapes()}
 
+    def shapes(self, config):
+        return config.shapes()
+
     def count(self, config):
         return sum(int(np.prod(shape)) for shape in config.shapes().values())
 

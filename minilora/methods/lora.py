@@ -11,7 +11,7 @@ import numpy as np
 
 from minilora import layers, lowrank
 from minilora.methods.base import Method
-from minilora.methods.targets import by_pattern, resolve
+from minilora.methods.targets import by_pattern, from_peft_targets, modules, resolve, shortest
 from minilora.transformer.sites import Sites, add_grad
 
 EMBEDDING = "model.embed_tokens"
@@ -107,6 +107,13 @@ class LoRA(Method):
     def sites(self, config, arrays, ops=layers, rng=None):
         return LoRASites(arrays, self.scales(config), ops, self.dropout, rng)
 
+    def shapes(self, config):
+        shapes = {}
+        for name, r in self.ranks(config).items():
+            d, k = modules(config)[name]
+            shapes |= {f"{name}.lora_A": (d, r), f"{name}.lora_B": (r, k)}
+        return shapes
+
     def count(self, config):
         """The sum of r (d + k) over the adapted modules."""
         shapes = resolve(self.targets, config)
@@ -117,3 +124,46 @@ class LoRA(Method):
         for name, s in self.scales(config).items():
             weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], arrays[f"{name}.lora_A"], arrays[f"{name}.lora_B"], s)
         return weights
+
+    peft_type = "LORA"
+
+    def peft_settings(self, config):
+        return {
+            "r": self.rank,
+            "lora_alpha": self.alpha,
+            "target_modules": shortest(resolve(self.targets, config), config),
+            "rank_pattern": self.rank_pattern,
+            "alpha_pattern": self.alpha_pattern,
+            "use_rslora": self.rslora,
+            "lora_dropout": self.dropout,
+            "init_lora_weights": True if self.init_scheme == "uniform" else self.init_scheme,
+            "bias": "none",
+            "fan_in_fan_out": False,
+            "use_dora": False,
+            "layers_to_transform": None,
+            "layers_pattern": None,
+        }
+
+    @classmethod
+    def from_peft(cls, settings, config):
+        supported = {"bias": "none", "fan_in_fan_out": False, "use_dora": False, "modules_to_save": None, "lora_bias": False}
+        for name, value in supported.items():
+            if settings.get(name, value) != value:
+                raise ValueError(f"the adapter has {name} = {settings[name]!r}, and only {value!r} is supported")
+        return cls(
+            rank=settings.get("r", 8),
+            alpha=settings.get("lora_alpha", 8),
+            targets=from_peft_targets(settings, config),
+            rslora=settings.get("use_rslora", False),
+            dropout=settings.get("lora_dropout", 0.0),
+            init_scheme="gaussian" if settings.get("init_lora_weights") == "gaussian" else "uniform",
+            rank_pattern=settings.get("rank_pattern") or {},
+            alpha_pattern=settings.get("alpha_pattern") or {},
+        )
+
+    def peft_names(self, config):
+        names = {}
+        for name in self.ranks(config):
+            form = "lora_embedding_{}" if name == EMBEDDING else "lora_{}.weight"
+            names |= {f"{name}.lora_{part}": f"{name}.{form.format(part)}" for part in "AB"}
+        return names

@@ -50,3 +50,29 @@ def by_pattern(patterns, name, default):
         if re.match(rf"(.*\.)?({pattern})$", name):
             return value
     return default
+
+
+def shortest(names, config):
+    """The last parts of the modules' names where these match the same modules, else the full names, sorted: PEFT's target_modules."""
+    leaves = sorted({name.rsplit(".", 1)[-1] for name in names})
+    return leaves if resolve(leaves, config).keys() == set(names) else sorted(names)
+
+
+def from_peft_targets(settings, config):
+    """The target modules of an adapter_config.json, as `targets`.
+
+    A list matches by suffix, a string is "all-linear" or a pattern for the whole name, layers_to_transform keeps those layers alone.
+    """
+    wanted = settings.get("target_modules") or ["q_proj", "v_proj"]  # what PEFT takes for a Llama if nothing is said
+    if isinstance(wanted, str):
+        everywhere = wanted.lower() == "all-linear"
+        names = resolve("all-linear", config) if everywhere else [name for name in modules(config) if re.fullmatch(wanted, name)]
+    else:
+        names = resolve(wanted, config)
+    layers = settings.get("layers_to_transform")
+    if layers is not None:
+        layers = [layers] if isinstance(layers, int) else layers
+        names = [name for name in names if int(re.search(r"\.(\d+)\.|$", name)[1] or -1) in layers]
+    if not names:
+        raise ValueError(f"target_modules {wanted!r} match no module of this base: load the base that the adapter was made for")
+    return tuple(shortest(names, config))

@@ -1,0 +1,133 @@
+"""The front door: load a base, adapt it, let it speak, keep the adapter.
+
+    base = load("stories-base")
+    adapter = finetune(base, LoRA(rank=4, alpha=8, targets="all-linear"), corpus="pirate", steps=300)
+    print(base.generate("once upon a time", adapter=adapter))
+    adapter.save("pirate")
+
+A Base is never changed: its arrays are marked read-only, and an adapter is a handful of arrays beside it. Swapping adapters is
+naming another one.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from minilora import ops
+from minilora.files import huggingface, peft
+from minilora.methods import Full, Method
+from minilora.training import corpora
+from minilora.training.gradients import evaluate, workers
+from minilora.training.loop import Recipe, train
+from minilora.transformer import Config, model
+from minilora.transformer.generate import generate
+
+SHIPPED = Path(__file__).parent / "models"  # bases that come with the package
+
+
+@dataclass(frozen=True)
+class Base:
+    """A frozen language model over bytes: a Config and its weights, name -> read-only array."""
+
+    name: str
+    config: Config
+    weights: dict = field(repr=False)
+
+    def __post_init__(self):
+        for array in self.weights.values():
+            array.setflags(write=False)
+
+    def generate(self, prompt="", adapter=None, length=None, seed=0, temperature=0.8, top_k=0, top_p=1.0, count=1):
+        """Continue the prompt -> the text, prompt included, up to its end or `length` more characters; a list of texts if count > 1.
+
+        Without an adapter the base speaks. Raises ValueError for a prompt that leaves no room in the context.
+        """
+        tokens = corpora.encode(prompt)
+        room = self.config.max_position_embeddings - len(tokens)
+        if room < 1:
+            raise ValueError(
+                f"the prompt has {len(tokens)} tokens and the context {self.config.max_position_embeddings}: shorten the prompt"
+            )
+        rows = np.tile(tokens, (count, 1))  # (count, T)
+        sites = self._sites(adapter)
+        out = generate(self.config, self.weights, rows, min(length or room, room), sites, seed, temperature, top_k, top_p, stop=ord("\n"))
+        texts = [corpora.decode(row) for row in out]
+        return texts if count > 1 else texts[0]
+
+    def held_out_loss(self, corpus, adapter=None, rows=64):
+        """The loss on a corpus's held-out text -> nats a character, and how far that is above the generator's own (None if unknown)."""
+        corpus = corpora.load(corpus)
+        inputs, targets = corpus.held_out(rows, self.config.max_position_embeddings)  # (rows, T) each
+        method, arrays = (adapter.method, adapter.arrays) if adapter else (Method(), {})
+        with workers(2) as pool:
+            loss = evaluate(pool, self.config, self.weights, method, arrays, ops.choose(), inputs, targets)
+        entropy = corpus.entropy(rows)
+        return loss, None if entropy is None else loss - entropy
+
+    def save(self, folder):
+        """Write a Hugging Face folder (config.json, model.safetensors)."""
+        huggingface.save_base(folder, self.config, self.weights)
+
+    def _sites(self, adapter):
+        if adapter is None:
+            return Method().sites(self.config, {}, ops.choose())
+        if adapter.config != self.config:
+            raise ValueError(f"the adapter was trained on {adapter.base_name}, whose shape differs from {self.name}'s: load that base")
+        return adapter.method.sites(self.config, adapter.arrays, ops.choose())
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """A method and its trained arrays, and the log of its training."""
+
+    method: Method
+    arrays: dict = field(repr=False)
+    config: Config
+    base_name: str
+    log: list = field(default_factory=list, repr=False)
+
+    def save(self, folder):
+        """Write the folder that PEFT reads (adapter_config.json, adapter_model.safetensors); full fine-tuning writes a whole model."""
+        if isinstance(self.method, Full):
+            huggingface.save_base(folder, self.config, self.arrays)
+        else:
+            peft.save_adapter(folder, self.config, self.method, self.arrays, self.base_name)
+
+    def merge(self, base):
+        """A new Base with the update added to its weights: it costs what the base costs. Raises ValueError where a method cannot merge."""
+        return Base(f"{base.name}+{self.method.name}", base.config, self.method.merge(base.config, base.weights, self.arrays))
+
+
+def load(name="stories-base"):
+    """A base that comes with the package, or the Hugging Face folder at a path."""
+    folder = SHIPPED / name if (SHIPPED / name / "config.json").is_file() else Path(name)
+    if not folder.is_dir():
+        shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir()))
+        raise FileNotFoundError(f"there is no base called {name!r} and no folder of that name; with the package come: {shipped}")
+    return Base(folder.name, *huggingface.load_base(folder))
+
+
+def finetune(base, method, corpus, folder=None, resume=False, progress=True, **recipe):
+    """Adapt the base to a corpus -> Adapter. `corpus` is a name or a path; `recipe` sets fields of Recipe.
+
+    With a `folder`, checkpoints are kept in it, from which `resume=True` goes on.
+    """
+    recipe = Recipe(**{"learning_rate": method.learning_rate, **recipe})
+    run = train(base.config, base.weights, method, corpora.load(corpus), recipe, ops.choose(), folder, resume, progress=progress)
+    return Adapter(method, run.arrays, base.config, base.name, run.log)
+
+
+def pretrain(name, config, corpus, folder=None, resume=False, progress=True, **recipe):
+    """Train all weights of a new model from random ones -> Base, and the log of its training."""
+    recipe = Recipe(**{"learning_rate": Full.learning_rate, **recipe})
+    weights = model.init(config, np.random.default_rng(recipe.seed))
+    run = train(config, weights, Full(), corpora.load(corpus), recipe, ops.choose(), folder, resume, progress=progress)
+    return Base(name, config, {name: np.array(run.arrays[name]) for name in config.shapes()}), run.log
+
+
+def load_adapter(folder, base=None):
+    """The adapter in a PEFT folder, for a base (by default the one that the folder names). Raises ValueError where they do not fit."""
+    base = base or load(peft.read_settings(folder)["base_model_name_or_path"])
+    method, arrays = peft.load_adapter(folder, base.config)
+    return Adapter(method, arrays, base.config, base.name)
