@@ -97,9 +97,16 @@ def run_demo(args):
 
 
 def run_pretrain(args):
-    from minilora.training.presets import pretrain_preset
+    from minilora import api
+    from minilora.files.atomic import write_json
+    from minilora.training.presets import find
 
-    pretrain_preset(args.preset, args.out, args.steps, args.resume)
+    preset = find(args.preset)
+    recipe = {**preset["recipe"], **({"steps": args.steps} if args.steps else {})}
+    base, log = api.pretrain(args.preset, preset["config"], preset["corpus"], args.out, args.resume, **recipe)
+    base.save(args.out)
+    write_json(args.out / "recipe.json", {"corpus": preset["corpus"], **recipe})
+    write_json(args.out / "log.json", log)
     print(f"wrote {args.out}; try: minilora generate --base {args.out}")
 
 
