@@ -1,15 +1,42 @@
 """Which functions does the model run on? Chosen once, and passed on explicitly: threads do not inherit a context."""
 
+import functools
+import os
 from types import SimpleNamespace
 
 from minilora import layers, lowrank
 
 
+def _public(*modules):
+    return {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if callable(value) and getattr(value, "__module__", None) == module.__name__
+    }
+
+
 def reference():
     """The readable functions of layers.py and lowrank.py."""
-    return SimpleNamespace(**{name: value for module in (layers, lowrank) for name, value in vars(module).items() if callable(value)})
+    return SimpleNamespace(**_public(layers, lowrank))
+
+
+@functools.cache
+def compiled():
+    """The readable functions, with their compiled twins in place of those that have one. ImportError without Numba."""
+    from minilora.kernels import layers as fast_layers
+    from minilora.kernels import lowrank as fast_lowrank
+
+    readable = vars(reference())
+    fast = {name: value for name, value in _public(fast_layers, fast_lowrank).items() if name in readable}
+    return SimpleNamespace(**readable | fast)
 
 
 def choose():
-    """The functions to run on."""
-    return reference()
+    """The compiled functions; the readable ones without Numba, or with MINILORA_OPS=reference in the environment."""
+    if os.environ.get("MINILORA_OPS") == "reference":
+        return reference()
+    try:
+        return compiled()
+    except ImportError:
+        return reference()

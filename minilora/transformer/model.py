@@ -122,7 +122,7 @@ def block_backward(config, sites, i, dx, cache, grads, need_dx=True):
     cn1, ca, cs1, cn2, cm, cs2 = cache
     dh = sites.sublayer_backward(f"{name}.mlp", dx, cs2, grads)
     dn = mlp_backward(sites, i, dh, cm, grads)
-    dx = norm_backward(sites, f"{name}.post_attention_layernorm", dn, cn2, grads, into=dx.copy())  # x = x + h: both branches
+    dx = norm_backward(sites, f"{name}.post_attention_layernorm", dn, cn2, grads, into=dx)  # x = x + h: both branches
     dh = sites.sublayer_backward(f"{name}.self_attn", dx, cs1, grads)
     need_dn = need_dx or f"{name}.input_layernorm.weight" in sites.arrays
     dn = attention_backward(config, sites, i, dh, ca, grads, need_dn)
@@ -192,11 +192,11 @@ def backward(dlogits, cache):
 def loss(config, weights, tokens, targets, sites=None, count=None):
     """The mean negative log-likelihood of targets (batch, T), nats a token -> loss, the cache for loss_backward."""
     logits, cache = forward(config, weights, tokens, sites)
-    value, ce = layers.cross_entropy_forward(logits, targets.reshape(-1), count)
+    value, ce = cache[1].ops.cross_entropy_forward(logits, targets.reshape(-1), count)
     return value, (ce, cache)
 
 
 def loss_backward(cache):
     """-> gradients of the trainable arrays."""
     ce, cache = cache
-    return backward(layers.cross_entropy_backward(ce), cache)
+    return backward(cache[1].ops.cross_entropy_backward(ce), cache)

@@ -1,0 +1,234 @@
+"""Compiled twins of the hot functions of minilora/layers.py: each loop does in one pass what NumPy does in several.
+
+Shapes, sources and derivations stand there. Products of whole matrices stay with BLAS, and are called from here; what is compiled is
+everything around them.
+"""
+
+import numpy as np
+
+from minilora.kernels.compile import compiled, exp
+from minilora.layers import IGNORED
+
+QUERIES = 64  # of a head at a time: they see the keys up to the last of them, so that much of the hidden half is never computed
+
+
+@compiled
+def rmsnorm_rows(x, gain, eps, y, rstd):
+    n, d = x.shape
+    one = x.dtype.type(1)
+    for i in range(n):
+        total = x.dtype.type(0)
+        for p in range(d):
+            total += x[i, p] * x[i, p]
+        rstd[i] = one / np.sqrt(total / x.dtype.type(d) + eps)
+        for p in range(d):
+            y[i, p] = x[i, p] * rstd[i] * gain[p]
+
+
+def rmsnorm_forward(x, gain, eps):
+    y, rstd = np.empty_like(x), np.empty(x.shape[:-1], x.dtype)  # (..., d), (...)
+    rmsnorm_rows(x.reshape(-1, x.shape[-1]), gain, x.dtype.type(eps), y.reshape(-1, x.shape[-1]), rstd.reshape(-1))
+    return y, (x, gain, rstd)
+
+
+@compiled
+def rmsnorm_backward_rows(dy, x, gain, rstd, dx):
+    """dx += rstd (dn - n mean(dn n))."""
+    n, d = x.shape
+    for i in range(n):
+        total = x.dtype.type(0)
+        for p in range(d):
+            total += dy[i, p] * gain[p] * x[i, p]
+        shrink = total / x.dtype.type(d) * rstd[i] * rstd[i]
+        for p in range(d):
+            dx[i, p] += rstd[i] * (dy[i, p] * gain[p] - x[i, p] * shrink)
+
+
+def rmsnorm_backward(dy, cache, into=None):
+    x, gain, rstd = cache
+    dx, d = np.zeros_like(x) if into is None else into, x.shape[-1]  # (..., d)
+    rmsnorm_backward_rows(dy.reshape(-1, d), x.reshape(-1, d), gain, rstd.reshape(-1), dx.reshape(-1, d))
+    return dx
+
+
+@compiled
+def rmsnorm_gain_rows(dy, x, rstd, dgain):
+    n, d = x.shape
+    for i in range(n):
+        for p in range(d):
+            dgain[p] += dy[i, p] * x[i, p] * rstd[i]
+
+
+def rmsnorm_gain_backward(dy, cache):
+    x, gain, rstd = cache
+    dgain, d = np.zeros(gain.shape, dy.dtype), x.shape[-1]  # (d,)
+    rmsnorm_gain_rows(dy.reshape(-1, d), x.reshape(-1, d), rstd.reshape(-1), dgain)
+    return dgain
+
+
+@compiled
+def rotate(x, cos, sin, y):
+    """x, y (heads of all rows, T, c): feature i turns with feature i + c/2."""
+    heads, T, width = x.shape
+    half = width // 2
+    for h in range(heads):
+        for t in range(T):
+            for i in range(half):
+                first, second = x[h, t, i], x[h, t, i + half]
+                y[h, t, i] = first * cos[t, i] - second * sin[t, i]
+                y[h, t, i + half] = second * cos[t, i] + first * sin[t, i]
+
+
+def rope_forward(x, cos, sin):
+    y = np.empty_like(x)  # (batch, heads, T, c)
+    rotate(x.reshape(-1, *x.shape[2:]), cos, sin, y.reshape(-1, *x.shape[2:]))
+    return y
+
+
+def rope_backward(dy, cos, sin):
+    return rope_forward(dy, cos, -sin)
+
+
+@compiled
+def softmax_rows(scores, scale, first):
+    """In place, scores (heads, T, S) -> softmax(scale scores) over the keys 0 .. first + t that query t sees, zero over the others."""
+    heads, T, S = scores.shape
+    zero = scores.dtype.type(0)
+    for h in range(heads):
+        for t in range(T):
+            row = scores[h, t]
+            visible = min(first + t + 1, S)
+            highest = row[0]
+            for j in range(1, visible):
+                highest = max(highest, row[j])
+            total = zero
+            for j in range(visible):
+                row[j] = exp(scale * (row[j] - highest))
+                total += row[j]
+            share = scores.dtype.type(1) / total
+            for j in range(visible):
+                row[j] *= share
+            for j in range(visible, S):
+                row[j] = zero
+
+
+@compiled
+def softmax_backward_rows(dp, p, scale):
+    """In place, dp (heads, T, S) -> ds = scale p (dp - sum(dp p)): the hidden keys have p = 0."""
+    heads, T, S = p.shape
+    for h in range(heads):
+        for t in range(T):
+            total = p.dtype.type(0)
+            for j in range(S):
+                total += dp[h, t, j] * p[h, t, j]
+            for j in range(S):
+                dp[h, t, j] = scale * p[h, t, j] * (dp[h, t, j] - total)
+
+
+def attention_forward(q, k, v):
+    batch, heads, T, width = q.shape
+    groups, S = k.shape[1], k.shape[2]
+    qg = q.reshape(batch, groups, heads // groups, T, width)  # (batch, G, H/G, T, c)
+    kt, vg = k[:, :, None].swapaxes(-1, -2), v[:, :, None]  # (batch, G, 1, c, S), (batch, G, 1, S, c)
+    o, parts = np.empty_like(qg), []  # (batch, G, H/G, T, c)
+    for start in range(0, T, QUERIES):
+        rows = slice(start, min(start + QUERIES, T))
+        seen = S - T + rows.stop  # keys that the last of these queries sees
+        p = qg[..., rows, :] @ kt[..., :seen]  # (batch, G, H/G, rows, seen)
+        softmax_rows(p.reshape(-1, *p.shape[-2:]), q.dtype.type(width**-0.5), seen - p.shape[-2])
+        np.matmul(p, vg[..., :seen, :], out=o[..., rows, :])
+        parts.append((rows, seen, p))
+    return o.reshape(q.shape), (q, k, v, parts)
+
+
+def attention_backward(do, cache):
+    q, k, v, parts = cache
+    batch, groups, S, width = k.shape
+    qg = q.reshape(batch, groups, -1, *q.shape[-2:])  # (batch, G, H/G, T, c)
+    dog = do.reshape(qg.shape)  # (batch, G, H/G, T, c)
+    dq, dk, dv = np.empty_like(qg), np.zeros_like(k), np.zeros_like(v)
+    for rows, seen, p in parts:
+        dp = dog[..., rows, :] @ v[:, :, None, :seen].swapaxes(-1, -2)  # (batch, G, H/G, rows, seen)
+        dv[:, :, :seen] += (p.swapaxes(-1, -2) @ dog[..., rows, :]).sum(axis=2)
+        softmax_backward_rows(dp.reshape(-1, *dp.shape[-2:]), p.reshape(-1, *p.shape[-2:]), q.dtype.type(width**-0.5))
+        np.matmul(dp, k[:, :, None, :seen], out=dq[..., rows, :])
+        dk[:, :, :seen] += (dp.swapaxes(-1, -2) @ qg[..., rows, :]).sum(axis=2)
+    return dq.reshape(q.shape), dk, dv
+
+
+@compiled
+def swiglu_elements(gate, up, h):
+    one = h.dtype.type(1)
+    for i in range(h.size):
+        h[i] = gate[i] * up[i] / (one + exp(-gate[i]))
+
+
+def swiglu_forward(gate, up):
+    h = np.empty_like(gate)  # (N, f)
+    swiglu_elements(gate.reshape(-1), up.reshape(-1), h.reshape(-1))
+    return h, (gate, up)
+
+
+@compiled
+def swiglu_backward_elements(dh, gate, up, dgate, dup):
+    one = dh.dtype.type(1)
+    for i in range(dh.size):
+        sigmoid = one / (one + exp(-gate[i]))
+        dup[i] = dh[i] * gate[i] * sigmoid
+        dgate[i] = dh[i] * up[i] * sigmoid * (one + gate[i] * (one - sigmoid))
+
+
+def swiglu_backward(dh, cache):
+    gate, up = cache
+    dgate, dup = np.empty_like(gate), np.empty_like(up)  # (N, f) each
+    swiglu_backward_elements(dh.reshape(-1), gate.reshape(-1), up.reshape(-1), dgate.reshape(-1), dup.reshape(-1))
+    return dgate, dup
+
+
+@compiled
+def cross_entropy_rows(logits, targets, weight, dlogits):
+    """dlogits = weight (softmax(logits) - onehot(target)) where the target counts, zero elsewhere -> the sum of -log p(target)."""
+    n, V = logits.shape
+    nll = 0.0
+    for i in range(n):
+        if targets[i] == IGNORED:
+            dlogits[i] = 0
+            continue
+        highest = logits[i, 0]
+        for j in range(1, V):
+            highest = max(highest, logits[i, j])
+        total = logits.dtype.type(0)
+        for j in range(V):
+            dlogits[i, j] = exp(logits[i, j] - highest)
+            total += dlogits[i, j]
+        nll += np.log(total) - (logits[i, targets[i]] - highest)
+        share = weight / total
+        for j in range(V):
+            dlogits[i, j] *= share
+        dlogits[i, targets[i]] -= weight
+    return nll
+
+
+def cross_entropy_forward(logits, targets, count=None):
+    count = max(1, int((targets != IGNORED).sum()) if count is None else count)
+    dlogits = np.empty_like(logits)  # (N, V)
+    nll = cross_entropy_rows(logits, targets, logits.dtype.type(1 / count), dlogits)
+    return nll / count, dlogits
+
+
+def cross_entropy_backward(cache):
+    return cache
+
+
+@compiled
+def scatter_rows(tokens, dx, dE):
+    for i in range(len(tokens)):
+        for p in range(dx.shape[1]):
+            dE[tokens[i], p] += dx[i, p]
+
+
+def embedding_backward(dx, cache, into=None):
+    tokens, shape = cache
+    dE = np.zeros(shape, dx.dtype) if into is None else into  # (V, d)
+    scatter_rows(tokens, dx, dE)
+    return dE
