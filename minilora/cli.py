@@ -141,8 +141,9 @@ def run_generate(args):
 
 def run_gradcheck(args):
     from minilora import gradcheck
+    from minilora.methods.check import check_method
 
-    rows = gradcheck.check_model(method_of(args.method, rank=2, alpha=6.0, targets=args.targets))
+    rows = check_method(method_of(args.method, rank=2, alpha=6.0, targets=args.targets))
     print(json.dumps([{**row, "ok": bool(row["ok"])} for row in rows]) if args.json else gradcheck.table(rows))
     return 0 if all(row["ok"] for row in rows) else 1
 

@@ -1,0 +1,198 @@
+"""The compiled twins: the same names, signatures and results as the readable functions."""
+
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from minilora import layers, ops
+from minilora.kernels.compile import HIGHEST, LOWEST, compiled, exp
+
+READABLE, COMPILED = ops.reference(), ops.compiled()
+TOLERANCE = {np.float64: 1e-12, np.float32: 1e-5}
+examples = settings(max_examples=15, deadline=None, derandomize=True)
+sizes = st.fixed_dictionaries(
+    {
+        "dtype": st.sampled_from([np.float32, np.float64]),
+        "batch": st.integers(1, 3),
+        "T": st.integers(1, 70),
+        "past": st.integers(0, 5),
+        "groups": st.integers(1, 2),
+        "repeat": st.integers(1, 3),
+        "half": st.integers(1, 5),
+        "d": st.integers(1, 40),
+        "k": st.integers(1, 40),
+        "r": st.integers(1, 9),
+        "seed": st.integers(0, 99),
+    }
+)
+
+
+def flat(results):
+    return [array for part in results for array in flat(part)] if isinstance(results, tuple) else [np.asarray(results)]
+
+
+def agree(readable, compiled, dtype):
+    """The arrays within nested tuples are equal, relative to the largest value among them: a gradient may cancel to nearly zero."""
+    readable, compiled = flat(readable), flat(compiled)
+    largest = max(np.abs(array).max(initial=0) for array in readable)
+    for left, right in zip(readable, compiled, strict=True):
+        assert left.shape == right.shape and (left.dtype == right.dtype or left.ndim == 0)
+        assert np.abs(left - right).max(initial=0) <= TOLERANCE[dtype] * largest
+
+
+def draw(sizes):
+    rng = np.random.default_rng(sizes["seed"])
+    return sizes["dtype"], lambda *shape: rng.standard_normal(shape).astype(sizes["dtype"])
+
+
+@pytest.mark.parametrize("module", ["lowrank", "layers"])
+def test_every_name_in_kernels_stands_in_the_readable_file_with_the_same_signature(module):
+    readable = importlib.import_module(f"minilora.{module}")
+    fast = importlib.import_module(f"minilora.kernels.{module}")
+    twins = {name: value for name, value in vars(fast).items() if inspect.isfunction(value) and value.__module__ == fast.__name__}
+    assert twins
+    for name, function in twins.items():
+        assert inspect.signature(function) == inspect.signature(getattr(readable, name)), name
+
+
+@pytest.mark.parametrize("dropout", [False, True])
+@given(sizes=sizes)
+@examples
+def test_lowrank(dropout, sizes):
+    dtype, normal = draw(sizes)
+    n, d, k, r = sizes["T"], sizes["d"], sizes["k"], sizes["r"]
+    x, W, A, B, dy = normal(n, d), normal(d, k), normal(d, r), normal(r, k), normal(n, k)
+    mask = (normal(n, d) > 0).astype(dtype) * 2 if dropout else None
+    results = []
+    for o in (READABLE, COMPILED):
+        y, cache = o.lowrank_forward(x, W, A, B, 1.5, mask)
+        results.append((y, o.lowrank_backward(dy, cache), o.lowrank_backward(dy, cache, into=x.copy())[0]))
+    agree(*results, dtype)
+    into = x.copy()
+    assert COMPILED.lowrank_backward(dy, cache, into, need_dx=False)[0] is into and np.array_equal(into, x)
+
+
+@given(sizes=sizes)
+@examples
+def test_rmsnorm(sizes):
+    dtype, normal = draw(sizes)
+    x, gain, dy = normal(sizes["batch"], sizes["T"], sizes["d"]), normal(sizes["d"]), normal(sizes["batch"], sizes["T"], sizes["d"])
+    results = []
+    for o in (READABLE, COMPILED):
+        y, cache = o.rmsnorm_forward(x, gain, 1e-5)
+        results.append((y, o.rmsnorm_backward(dy, cache), o.rmsnorm_backward(dy, cache, into=x.copy()), o.rmsnorm_gain_backward(dy, cache)))
+    agree(*results, dtype)
+
+
+@given(sizes=sizes)
+@examples
+def test_rope(sizes):
+    dtype, normal = draw(sizes)
+    x = normal(sizes["batch"], sizes["groups"], sizes["T"], 2 * sizes["half"])
+    tables = layers.rope_tables(np.arange(sizes["T"]), np.arange(1, sizes["half"] + 1) / 7, dtype)
+    agree(*[(o.rope_forward(x, *tables), o.rope_backward(x, *tables)) for o in (READABLE, COMPILED)], dtype)
+
+
+@given(sizes=sizes)
+@examples
+def test_attention(sizes):
+    dtype, normal = draw(sizes)
+    heads, S, width = sizes["groups"] * sizes["repeat"], sizes["T"] + sizes["past"], 2 * sizes["half"]
+    q, do = (normal(sizes["batch"], heads, sizes["T"], width) for _ in range(2))
+    k, v = (normal(sizes["batch"], sizes["groups"], S, width) for _ in range(2))
+    results = []
+    for o in (READABLE, COMPILED):
+        y, cache = o.attention_forward(q, k, v)
+        results.append((y, *o.attention_backward(do, cache)))
+    agree(*results, dtype)
+
+
+@given(sizes=sizes)
+@examples
+def test_swiglu(sizes):
+    dtype, normal = draw(sizes)
+    gate, up, dh = (9 * normal(sizes["T"], sizes["d"]) for _ in range(3))
+    results = []
+    for o in (READABLE, COMPILED):
+        h, cache = o.swiglu_forward(gate, up)
+        results.append((h, o.swiglu_backward(dh, cache)))
+    agree(*results, dtype)
+
+
+@given(sizes=sizes)
+@examples
+def test_cross_entropy(sizes):
+    dtype, normal = draw(sizes)
+    logits = normal(sizes["T"], sizes["k"])
+    targets = np.random.default_rng(0).integers(0, sizes["k"], sizes["T"])
+    targets[::3] = layers.IGNORED
+    for count in (None, 7):
+        results = []
+        for o in (READABLE, COMPILED):
+            loss, cache = o.cross_entropy_forward(logits, targets, count)
+            results.append((loss, o.cross_entropy_backward(cache)))
+        agree(*results, dtype)
+
+
+@given(sizes=sizes)
+@examples
+def test_embedding(sizes):
+    dtype, normal = draw(sizes)
+    tokens, dx = np.random.default_rng(0).integers(0, 5, sizes["T"]), normal(sizes["T"], sizes["d"])
+    agree(*[o.embedding_backward(dx, (tokens, (5, sizes["d"]))) for o in (READABLE, COMPILED)], dtype)
+
+
+@compiled
+def exp_all(x, y):
+    for i in range(len(x)):
+        y[i] = exp(x[i])
+
+
+def test_the_exponential_is_right_to_one_part_in_ten_million_over_its_whole_range():
+    x = np.linspace(LOWEST, HIGHEST, 1_000_003).astype(np.float32)
+    y = np.empty_like(x)
+    exp_all(x, y)
+    assert np.abs(y / np.exp(x.astype(np.float64)) - 1).max() < 1e-7
+    edges, y = np.array([np.nan, -1e9, 1e9, -np.inf], np.float32), np.empty(4, np.float32)
+    exp_all(edges, y)
+    assert np.isnan(y[0]) and 0 < y[1] < 1e-37 and 1e38 < y[2] < np.inf and y[1] == y[3]
+
+
+def test_a_number_that_is_not_finite_is_not_hidden():
+    logits = np.full((2, 3), np.nan, np.float32)
+    assert np.isnan(COMPILED.cross_entropy_forward(logits, np.array([0, 1]))[0])
+    assert np.isnan(COMPILED.rmsnorm_forward(logits, np.ones(3, np.float32), 1e-5)[0]).all()
+
+
+def run_python(code, **environment):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, **environment}, timeout=120)
+
+
+def test_the_environment_can_ask_for_the_readable_functions():
+    code = "from minilora import ops, layers; print(ops.choose().swiglu_forward is layers.swiglu_forward)"
+    done = run_python(code, MINILORA_OPS="reference")
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_without_numba_everything_runs_on_the_readable_functions():
+    code = "import sys; sys.modules['numba'] = None\nfrom minilora import ops, layers\n"
+    code += "print(ops.choose().swiglu_forward is layers.swiglu_forward)"
+    done = run_python(code)
+    assert done.stdout.strip() == "True", done.stderr
+
+
+def test_without_a_folder_to_keep_them_in_the_kernels_are_compiled_all_the_same():
+    code = (
+        "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
+        "import numpy as np; from minilora.kernels import layers\n"
+        "print(layers.swiglu_forward(np.ones((1, 1)), np.ones((1, 1)))[0].shape)"
+    )
+    done = run_python(code)
+    assert done.stdout.strip() == "(1, 1)", done.stderr
