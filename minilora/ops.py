@@ -16,6 +16,7 @@ def _public(*modules):
     }
 
 
+@functools.cache
 def reference():
     """The readable functions of layers.py and lowrank.py."""
     return SimpleNamespace(**_public(layers, lowrank))

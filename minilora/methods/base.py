@@ -3,7 +3,6 @@
 A method is a frozen description (a dataclass); its arrays live in a dictionary beside it. Every hook has a default that does nothing.
 """
 
-from minilora import layers
 from minilora.transformer.sites import Sites
 
 
@@ -17,7 +16,7 @@ class Method:
         """The arrays at the start, name -> array. Sees the base's weights and may not change them."""
         raise NotImplementedError
 
-    def sites(self, config, arrays, ops=layers, rng=None):
+    def sites(self, config, arrays, ops=None, rng=None):
         """The plug-in points, bound to the arrays. `rng` is given while training: dropout draws from it."""
         return Sites(arrays, ops)
 

@@ -27,7 +27,7 @@ def midway(method, config, weights, seed=1):
     return {name: array + rng.normal(0, 0.3, array.shape) for name, array in arrays.items()}
 
 
-def check_method(method, ops=layers, tied=False):
+def check_method(method, ops=None, tied=False):
     """The rows of gradcheck.check for every trainable array of the method in the tiny model."""
     config, weights, tokens, targets = tiny_model(tied)
     arrays = midway(method, config, weights)

@@ -104,7 +104,7 @@ class LoRA(Method):
             warnings.warn(f"rank above break-even d k / (d + k), the pair is larger than the matrix ({costly[0]})", stacklevel=2)
         return arrays
 
-    def sites(self, config, arrays, ops=layers, rng=None):
+    def sites(self, config, arrays, ops=None, rng=None):
         return LoRASites(arrays, self.scales(config), ops, self.dropout, rng)
 
     def shapes(self, config):

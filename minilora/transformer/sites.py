@@ -7,7 +7,7 @@ overrides the sites that it uses. `grads` is the dictionary that a backward adds
 
 import re
 
-from minilora import layers
+from minilora.ops import reference
 
 
 def add_grad(grads, name, grad):
@@ -22,14 +22,14 @@ class Sites:
     """The base as it is.
 
     arrays: name -> trainable array. One that bears the name of a base array stands in its place (a copy that trains, or a bias that the
-    base does not have); the others belong to the method's own sites.
+    base does not have); the others belong to the method's own sites. ops: the functions to run on, by default the readable ones.
     """
 
     position_offset = 0  # the rotary position of the first token
 
-    def __init__(self, arrays=None, ops=layers):
+    def __init__(self, arrays=None, ops=None):
         self.arrays = arrays or {}
-        self.ops = ops
+        self.ops = ops or reference()
 
     def linear_forward(self, name, x, W):
         """The linear layer `name`: x (N, d), W (d, k) -> y (N, k), cache."""

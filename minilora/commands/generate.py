@@ -1,0 +1,26 @@
+"""`minilora generate`: let a base speak, with or without an adapter."""
+
+from minilora.commands.options import add_base
+
+HELP = "let a base speak, with or without an adapter"
+
+
+def add_arguments(parser):
+    parser.add_argument("prompt", nargs="?", default="once upon a time", help="(%(default)s)")
+    add_base(parser)
+    parser.add_argument("--adapter", help="a folder that finetune or PEFT wrote")
+    parser.add_argument("--count", type=int, default=1, help="texts to draw (%(default)s)")
+    parser.add_argument("--length", type=int, help="characters at the most")
+    parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest (%(default)s)")
+    parser.add_argument("--top-k", type=int, default=0, help="draw from the k likeliest (0: all)")
+    parser.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest that make up this probability (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
+
+
+def run(args):
+    from minilora import api
+
+    base = api.load(args.base)
+    adapter = api.load_adapter(args.adapter, base) if args.adapter else None
+    texts = base.generate(args.prompt, adapter, args.length, args.seed, args.temperature, args.top_k, args.top_p, args.count)
+    print("\n".join([texts] if isinstance(texts, str) else texts))

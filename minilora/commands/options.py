@@ -1,0 +1,28 @@
+"""Options that several commands share, and what they stand for."""
+
+
+def add_base(parser):
+    parser.add_argument("--base", default="stories-base", help="a base of the package, or a Hugging Face folder (%(default)s)")
+
+
+def add_method(parser, rank=4):
+    parser.add_argument("--method", default="lora", help="a way to fine-tune; a wrong name lists them (%(default)s)")
+    parser.add_argument("--rank", type=int, default=rank, help="columns of A and rows of B (%(default)s)")
+    parser.add_argument("--alpha", type=float, help="the update is scaled by alpha / rank (default: 2 x rank)")
+    parser.add_argument("--targets", default="all-linear", help="all-linear, attention, mlp, or names as q_proj,v_proj (%(default)s)")
+
+
+def add_json(parser):
+    parser.add_argument("--json", action="store_true", help="print JSON, for programs")
+
+
+def method_of(args):
+    """The method that the options describe; dials that it does not have are left out. ValueError for a name that there is not."""
+    from minilora.methods import REGISTRY
+
+    if args.method not in REGISTRY:
+        raise ValueError(f"there is no method {args.method!r}; there are {', '.join(sorted(REGISTRY))}")
+    alpha = 2.0 * args.rank if args.alpha is None else args.alpha
+    dials = {"rank": args.rank, "alpha": alpha, "targets": args.targets}
+    fields = REGISTRY[args.method].__dataclass_fields__
+    return REGISTRY[args.method](**{key: value for key, value in dials.items() if key in fields})
