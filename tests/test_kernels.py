@@ -56,7 +56,11 @@ def draw(sizes):
 def test_every_name_in_kernels_stands_in_the_readable_file_with_the_same_signature(module):
     readable = importlib.import_module(f"minilora.{module}")
     fast = importlib.import_module(f"minilora.kernels.{module}")
-    twins = {name: value for name, value in vars(fast).items() if inspect.isfunction(value) and value.__module__ == fast.__name__}
+    twins = {
+        name: value
+        for name, value in vars(fast).items()
+        if inspect.isfunction(value) and not name.startswith("_") and value.__module__ == fast.__name__
+    }
     assert twins
     for name, function in twins.items():
         assert inspect.signature(function) == inspect.signature(getattr(readable, name)), name

@@ -96,47 +96,51 @@ def softmax_rows(scores, scale, first):
     zero = scores.dtype.type(0)
     for h in range(heads):
         for t in range(T):
-            row = scores[h, t]
-            visible = min(first + t + 1, S)
-            highest = row[0]
-            for j in range(1, visible):
-                highest = max(highest, row[j])
+            seen, hidden = scores[h, t, : first + t + 1], scores[h, t, first + t + 1 :]
+            highest = seen[0]
+            for j in range(1, len(seen)):
+                highest = max(highest, seen[j])
             total = zero
-            for j in range(visible):
-                row[j] = exp(scale * (row[j] - highest))
-                total += row[j]
+            for j in range(len(seen)):
+                seen[j] = exp(scale * (seen[j] - highest))
+                total += seen[j]
             share = scores.dtype.type(1) / total
-            for j in range(visible):
-                row[j] *= share
-            for j in range(visible, S):
-                row[j] = zero
+            for j in range(len(seen)):
+                seen[j] *= share
+            for j in range(len(hidden)):
+                hidden[j] = zero
 
 
 @compiled
 def softmax_backward_rows(dp, p, scale):
-    """In place, dp (heads, T, S) -> ds = scale p (dp - sum(dp p)): the hidden keys have p = 0."""
-    heads, T, S = p.shape
-    for h in range(heads):
-        for t in range(T):
-            total = p.dtype.type(0)
-            for j in range(S):
-                total += dp[h, t, j] * p[h, t, j]
-            for j in range(S):
-                dp[h, t, j] = scale * p[h, t, j] * (dp[h, t, j] - total)
+    """In place, dp (n, S) -> ds = scale p (dp - sum(dp p)): the hidden keys have p = 0."""
+    n, S = p.shape
+    for i in range(n):
+        total = p.dtype.type(0)
+        for j in range(S):
+            total += dp[i, j] * p[i, j]
+        for j in range(S):
+            dp[i, j] = scale * p[i, j] * (dp[i, j] - total)
+
+
+def _grouped(x, groups, rows):
+    """x (batch, H, T, c), some rows of every head -> (batch, G, H/G * rows, c): the heads that share keys, one below the other."""
+    batch, heads, _, width = x.shape
+    return x.reshape(batch, groups, heads // groups, -1, width)[..., rows, :].reshape(batch, groups, -1, width)
 
 
 def attention_forward(q, k, v):
     batch, heads, T, width = q.shape
     groups, S = k.shape[1], k.shape[2]
-    qg = q.reshape(batch, groups, heads // groups, T, width)  # (batch, G, H/G, T, c)
-    kt, vg = k[:, :, None].swapaxes(-1, -2), v[:, :, None]  # (batch, G, 1, c, S), (batch, G, 1, S, c)
-    o, parts = np.empty_like(qg), []  # (batch, G, H/G, T, c)
+    kt = k.swapaxes(-1, -2)  # (batch, G, c, S)
+    o, parts = np.empty((batch, groups, heads // groups, T, width), q.dtype), []  # (batch, G, H/G, T, c)
     for start in range(0, T, QUERIES):
         rows = slice(start, min(start + QUERIES, T))
+        n = rows.stop - start
         seen = S - T + rows.stop  # keys that the last of these queries sees
-        p = qg[..., rows, :] @ kt[..., :seen]  # (batch, G, H/G, rows, seen)
-        softmax_rows(p.reshape(-1, *p.shape[-2:]), q.dtype.type(width**-0.5), seen - p.shape[-2])
-        np.matmul(p, vg[..., :seen, :], out=o[..., rows, :])
+        p = _grouped(q, groups, rows) @ kt[..., :seen]  # (batch, G, H/G * n, seen)
+        softmax_rows(p.reshape(-1, n, seen), q.dtype.type(width**-0.5), seen - n)
+        o[..., rows, :] = (p @ v[..., :seen, :]).reshape(batch, groups, -1, n, width)
         parts.append((rows, seen, p))
     return o.reshape(q.shape), (q, k, v, parts)
 
@@ -144,15 +148,14 @@ def attention_forward(q, k, v):
 def attention_backward(do, cache):
     q, k, v, parts = cache
     batch, groups, S, width = k.shape
-    qg = q.reshape(batch, groups, -1, *q.shape[-2:])  # (batch, G, H/G, T, c)
-    dog = do.reshape(qg.shape)  # (batch, G, H/G, T, c)
-    dq, dk, dv = np.empty_like(qg), np.zeros_like(k), np.zeros_like(v)
+    dq, dk, dv = np.empty((batch, groups, q.shape[1] // groups, *q.shape[2:]), q.dtype), np.zeros_like(k), np.zeros_like(v)
     for rows, seen, p in parts:
-        dp = dog[..., rows, :] @ v[:, :, None, :seen].swapaxes(-1, -2)  # (batch, G, H/G, rows, seen)
-        dv[:, :, :seen] += (p.swapaxes(-1, -2) @ dog[..., rows, :]).sum(axis=2)
-        softmax_backward_rows(dp.reshape(-1, *dp.shape[-2:]), p.reshape(-1, *p.shape[-2:]), q.dtype.type(width**-0.5))
-        np.matmul(dp, k[:, :, None, :seen], out=dq[..., rows, :])
-        dk[:, :, :seen] += (dp.swapaxes(-1, -2) @ qg[..., rows, :]).sum(axis=2)
+        dob = _grouped(do, groups, rows)  # (batch, G, H/G * n, c)
+        dp = dob @ v[..., :seen, :].swapaxes(-1, -2)  # (batch, G, H/G * n, seen)
+        dv[..., :seen, :] += p.swapaxes(-1, -2) @ dob
+        softmax_backward_rows(dp.reshape(-1, seen), p.reshape(-1, seen), q.dtype.type(width**-0.5))
+        dq[..., rows, :] = (dp @ k[..., :seen, :]).reshape(*dq.shape[:3], -1, width)
+        dk[..., :seen, :] += dp.swapaxes(-1, -2) @ _grouped(q, groups, rows)
     return dq.reshape(q.shape), dk, dv
 
 

@@ -1,8 +1,11 @@
-"""The compiled twin of minilora/lowrank.py: the thin products through A and B as hand-written loops.
+"""The compiled twin of minilora/lowrank.py: the products that involve A or B, as hand-written loops.
 
-The wide product x W stays with BLAS. The thin ones have one side of r columns, too narrow for BLAS to be at its best, and each would
-pass once more over x, dy, y or dx. Here one pass over a few rows does them together, while those rows are in the cache. A is kept
-turned round, At (r, d), so that every innermost loop runs along memory.
+y = x W + s (x A) B can be taken in two orders. With few rows x the low-rank path is the cheaper one: x A, then times B. With many rows,
+as in training, it costs less to add s A B to W once and to multiply x by the sum: then no second pass over y, nor over dx, is made at
+all. Either way the gradients of A and B need thin products only, and one pass over a few rows of x and dy does them together, while
+those rows are in the cache. The wide product stays with BLAS.
+
+A is kept turned round, At (r, d), so that every innermost loop runs along memory.
 """
 
 import numpy as np
@@ -86,37 +89,61 @@ def forward_rows(x, At, B, s, z, y):
 
 
 @compiled
-def backward_rows(dy, x, z, B, s, dz, dAt, dB):
-    """dz = s dy B.T, dB += s z.T dy and dA += x.T dz, a few rows at a time."""
+def backward_rows(dy, x, At, B, s, dz, dAt, dB):
+    """z = x A, dz = s dy B.T, dB += s z.T dy and dA += x.T dz, a few rows at a time."""
     one = x.dtype.type(1)
+    z = np.empty((ROWS, len(B)), x.dtype)  # (ROWS, r)
     for i in range(0, len(x), ROWS):
         rows = slice(i, i + ROWS)
+        n = len(x[rows])
+        dots(x[rows], At, one, z[:n])
         dots(dy[rows], B, s, dz[rows])
-        add_outer(z[rows], dy[rows], s, dB)
+        add_outer(z[:n], dy[rows], s, dB)
         add_outer(dz[rows], x[rows], one, dAt)
 
 
+def merge(W, A, B, s):
+    """Along memory, whichever way round W lies: a weight that was read from a file lies as (k, d)."""
+    if W.flags.c_contiguous:
+        merged = W.copy()  # (d, k)
+        add_mixed_rows(np.ascontiguousarray(A), B, W.dtype.type(s), merged)
+        return merged
+    merged = W.T.copy()  # (k, d)
+    add_mixed_rows(np.ascontiguousarray(B.T), np.ascontiguousarray(A.T), W.dtype.type(s), merged)
+    return merged.T  # (d, k)
+
+
+def _merging_is_cheaper(x, W):
+    """n rows cost n r (d + k) multiplications in the thin products, and the sum W + s A B costs r d k however many they are."""
+    n, (d, k) = len(x), W.shape
+    return n * (d + k) > d * k
+
+
 def lowrank_forward(x, W, A, B, s, mask=None):
+    if mask is None and _merging_is_cheaper(x, W):
+        return x @ merge(W, A, B, s), (x, W, A, B, s, mask)  # (N, k)
     xm = x if mask is None else x * mask  # (N, d)
-    At = np.ascontiguousarray(A.T)  # (r, d)
-    z = np.empty((len(x), len(B)), x.dtype)  # (N, r)
-    y = x @ W  # (N, k)
-    forward_rows(xm, At, B, x.dtype.type(s), z, y)
-    return y, (xm, W, At, B, s, mask, z)
+    y, z = x @ W, np.empty((len(x), len(B)), x.dtype)  # (N, k), (N, r)
+    forward_rows(xm, np.ascontiguousarray(A.T), B, x.dtype.type(s), z, y)
+    return y, (xm, W, A, B, s, mask)
 
 
 def lowrank_backward(dy, cache, into=None, need_dx=True):
-    xm, W, At, B, s, mask, z = cache
-    dz, dAt, dB = np.empty_like(z), np.zeros_like(At), np.zeros_like(B)  # (N, r), (r, d), (r, k)
-    backward_rows(dy, xm, z, B, dy.dtype.type(s), dz, dAt, dB)
+    xm, W, A, B, s, mask = cache
+    At = np.ascontiguousarray(A.T)  # (r, d)
+    dz, dAt, dB = np.empty((len(dy), len(B)), dy.dtype), np.zeros_like(At), np.zeros_like(B)  # (N, r), (r, d), (r, k)
+    backward_rows(dy, xm, At, B, dy.dtype.type(s), dz, dAt, dB)
     dA = np.ascontiguousarray(dAt.T)  # (d, r)
     if not need_dx:
         return into, dA, dB
-    dx = dy @ W.T  # (N, d)
-    if mask is None:
-        add_mixed_rows(dz, At, dy.dtype.type(1), dx)
+    if mask is None and _merging_is_cheaper(dy, W):
+        dx = dy @ merge(W, A, B, s).T  # (N, d)
     else:
-        dx += (dz @ At) * mask
+        dx = dy @ W.T  # (N, d)
+        if mask is None:
+            add_mixed_rows(dz, At, dy.dtype.type(1), dx)
+        else:
+            dx += (dz @ At) * mask
     if into is not None:
         into += dx
         dx = into

@@ -1,0 +1,20 @@
+"""Freed memory is kept for the next step.
+
+A step makes hundreds of arrays and drops them again, the same sizes each time. The C library hands large ones straight back to the system,
+which clears every page before it lends it out anew: a fifth of a step went into that. Kept, the pages are simply used again. The
+process then stays as large as it was at its largest, which a step reaches every time anyhow.
+"""
+
+import ctypes
+import platform
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+NEVER = 2**31 - 1
+
+
+def keep_freed_memory():
+    """Ask the C library to keep what is freed. Other libraries than glibc are left as they are."""
+    if platform.libc_ver()[0] == "glibc":
+        library = ctypes.CDLL(None)
+        library.mallopt(M_MMAP_THRESHOLD, 2**30)
+        library.mallopt(M_TRIM_THRESHOLD, NEVER)
