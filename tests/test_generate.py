@@ -2,21 +2,21 @@
 
 import numpy as np
 import pytest
-from test_model import tiny
 
+from minilora.methods.check import tiny_model
 from minilora.transformer.generate import generate, sample
 
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_cached_decoding_gives_the_tokens_of_the_uncached(tied):
-    config, weights, tokens, _ = tiny(tied)
+    config, weights, tokens, _ = tiny_model(tied)
     cached = generate(config, weights, tokens, 9, seed=3)
     assert cached.shape == (2, 14) and np.array_equal(cached, generate(config, weights, tokens, 9, seed=3, cached=False))
     assert not np.array_equal(cached, generate(config, weights, tokens, 9, seed=4))
 
 
 def test_generation_ends_at_the_context_and_at_the_stop_token():
-    config, weights, tokens, _ = tiny()
+    config, weights, tokens, _ = tiny_model()
     assert generate(config, weights, tokens, 99).shape == (2, 16)
     likeliest = generate(config, weights, tokens[:1], 1, temperature=0)[0, -1]
     assert generate(config, weights, tokens[:1], 9, temperature=0, stop=likeliest).shape == (1, 6)
@@ -46,6 +46,6 @@ def test_bad_sampling_dials_are_refused(dials):
 
 @pytest.mark.parametrize(("length", "message"), [(0, "prompt is empty"), (17, "prompt has 17 tokens and the context 16")])
 def test_a_prompt_that_cannot_be_continued_is_refused(length, message):
-    config, weights, _, _ = tiny()
+    config, weights, _, _ = tiny_model()
     with pytest.raises(ValueError, match=message):
         generate(config, weights, np.zeros((1, length), int), 1)

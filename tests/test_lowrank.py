@@ -8,15 +8,14 @@ from minilora import gradcheck, lowrank
 N, D, K, R, S = 6, 5, 8, 2, 2.0  # all different, so that a transposed factor cannot fit; s != 1
 
 
-@pytest.fixture
-def arrays():
+def draw():
     rng = np.random.default_rng(0)
     return {name: rng.normal(size=shape) for name, shape in {"x": (N, D), "W": (D, K), "A": (D, R), "B": (R, K)}.items()}
 
 
 @pytest.mark.parametrize("p", [0.0, 0.5])
-def test_backward_agrees_with_central_differences(arrays, p):
-    rng = np.random.default_rng(1)
+def test_backward_agrees_with_central_differences(p):
+    arrays, rng = draw(), np.random.default_rng(1)
     dy = rng.normal(size=(N, K))
     mask = lowrank.dropout_mask((N, D), p, rng, np.float64) if p else None
 
@@ -29,7 +28,20 @@ def test_backward_agrees_with_central_differences(arrays, p):
     assert all(row["ok"] for row in rows), gradcheck.table(rows)
 
 
-def test_starts_as_the_base_bit_for_bit(arrays):
+def test_dx_is_added_to_what_is_there_and_left_out_where_nothing_below_trains():
+    rng = np.random.default_rng(1)
+    dy, into = rng.normal(size=(N, K)), rng.normal(size=(N, D))
+    _, cache = lowrank.lowrank_forward(**draw(), s=S)
+    dx, dA, dB = lowrank.lowrank_backward(dy, cache)
+    kept = into.copy()
+    added, *_ = lowrank.lowrank_backward(dy, cache, into)
+    assert added is into and np.allclose(added, kept + dx, atol=1e-14)
+    nothing, *pair = lowrank.lowrank_backward(dy, cache, need_dx=False)
+    assert nothing is None and np.array_equal(pair[0], dA) and np.array_equal(pair[1], dB)
+
+
+def test_starts_as_the_base_bit_for_bit():
+    arrays = draw()
     A, B = lowrank.init(D, K, R, np.random.default_rng(0), dtype=np.float64)
     y, _ = lowrank.lowrank_forward(arrays["x"], arrays["W"], A, B, S)
     assert np.array_equal(y, arrays["x"] @ arrays["W"])
@@ -52,8 +64,8 @@ def test_scale():
     assert lowrank.scale(16, 8) == 2.0 and lowrank.scale(16, 16, rslora=True) == 4.0
 
 
-def test_merged_equals_unmerged_and_has_rank_r(arrays):
-    x, W, A, B = arrays.values()
+def test_merged_equals_unmerged_and_has_rank_r():
+    x, W, A, B = draw().values()
     y, _ = lowrank.lowrank_forward(x, W, A, B, S)
     assert np.allclose(x @ lowrank.merge(W, A, B, S), y, rtol=1e-12, atol=1e-12)
     assert np.linalg.matrix_rank(lowrank.delta(A, B, S)) == R
@@ -78,10 +90,10 @@ def test_a_rank_outside_its_range_is_refused(r):
         lowrank.init(D, K, r, np.random.default_rng(0))
 
 
-def test_dropout_keeps_the_mean_and_leaves_the_frozen_path_alone(arrays):
+def test_dropout_keeps_the_mean_and_leaves_the_frozen_path_alone():
     mask = lowrank.dropout_mask((200, 300), 0.25, np.random.default_rng(0))
     assert set(np.unique(mask)) == {np.float32(0), np.float32(1) / np.float32(0.75)}
     assert abs(mask.mean() - 1) < 5 * np.sqrt(0.25 / 0.75 / mask.size)
-    x, W, A, B = arrays.values()
+    x, W, A, B = draw().values()
     nothing = np.zeros((N, D))
     assert np.array_equal(lowrank.lowrank_forward(x, W, A, B, S, nothing)[0], x @ W)

@@ -1,12 +1,14 @@
 """Each method in the whole model: gradients at every site, the start as the base, the merge, the count."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
-from test_model import tiny
 
 from minilora import gradcheck, ops
 from minilora.methods import REGISTRY, LoRA
-from minilora.methods.targets import resolve
+from minilora.methods.check import check_method, midway, tiny_model
+from minilora.methods.targets import modules, resolve
 from minilora.transformer import forward, loss
 from minilora.transformer.config import LINEARS
 from minilora.transformer.model import loss_backward
@@ -15,39 +17,21 @@ OPS = ops.reference()
 TARGETS = [*(name.split(".")[1] for name in LINEARS), "embed_tokens", "lm_head", "attention", "mlp", "all-linear"]
 
 
-def trained(method, config, weights, seed=1):
-    """Arrays as they are in the midst of training: none is zero."""
-    arrays = method.init(config, weights, np.random.default_rng(seed))
-    rng = np.random.default_rng(seed)
-    return {name: array + rng.normal(0, 0.3, array.shape) for name, array in arrays.items()}
-
-
 @pytest.mark.parametrize("targets", TARGETS)
 def test_lora_gradients_end_to_end(targets):
-    config, weights, tokens, targets_ = tiny()
-    method = LoRA(rank=3, alpha=6, targets=targets)
-    arrays = trained(method, config, weights)
-    grads = loss_backward(loss(config, weights, tokens, targets_, method.sites(config, arrays, OPS))[1])
-    assert grads.keys() == arrays.keys()
-    rows = gradcheck.check(lambda: loss(config, weights, tokens, targets_, method.sites(config, arrays, OPS))[0], arrays, grads)
+    rows = check_method(LoRA(rank=3, alpha=6, targets=targets), OPS)
     assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
 
 
 def test_lora_gradients_on_a_tied_model_with_dropout():
-    config, weights, tokens, targets = tiny(tied=True)
     method = LoRA(rank=2, alpha=2, dropout=0.4, rslora=True, rank_pattern={"q_proj": 3}, alpha_pattern={"mlp.up_proj": 1.5})
-    arrays = trained(method, config, weights)
-
-    def run():  # the same masks at each call
-        return loss(config, weights, tokens, targets, method.sites(config, arrays, OPS, np.random.default_rng(5)))
-
-    rows = gradcheck.check(lambda: run()[0], arrays, loss_backward(run()[1]))
+    rows = check_method(method, OPS, tied=True)
     assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
 
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_starts_as_the_base_and_counts_its_arrays(name):
-    config, weights, tokens, _ = tiny()
+    config, weights, tokens, _ = tiny_model()
     method = REGISTRY[name]() if name == "full" else REGISTRY[name](rank=2)
     arrays = method.init(config, weights, np.random.default_rng(0))
     assert np.array_equal(forward(config, weights, tokens, method.sites(config, arrays, OPS))[0], forward(config, weights, tokens)[0])
@@ -55,10 +39,10 @@ def test_starts_as_the_base_and_counts_its_arrays(name):
 
 
 def test_merging_equals_the_adapted_model_and_leaves_the_base():
-    config, weights, tokens, _ = tiny()
+    config, weights, tokens, _ = tiny_model()
     kept = {name: array.copy() for name, array in weights.items()}
     method = LoRA(rank=3, alpha=6, targets=("all-linear", "embed_tokens", "lm_head"))
-    arrays = trained(method, config, weights)
+    arrays = midway(method, config, weights)
     adapted, _ = forward(config, weights, tokens, method.sites(config, arrays, OPS))
     merged, _ = forward(config, method.merge(config, weights, arrays), tokens)
     assert np.allclose(merged, adapted, rtol=0, atol=1e-12 * np.abs(adapted).max())
@@ -66,7 +50,7 @@ def test_merging_equals_the_adapted_model_and_leaves_the_base():
 
 
 def test_frozen_linears_without_an_adapter_cache_no_input():
-    config, weights, tokens, _ = tiny()
+    config, weights, tokens, _ = tiny_model()
     method = LoRA(rank=2, targets="q_proj")
     _, cache = forward(config, weights, tokens, method.sites(config, method.init(config, weights, np.random.default_rng(0)), OPS))
     _, attention, _, _, (gate, up, _, down), _ = cache[4][0]
@@ -75,8 +59,53 @@ def test_frozen_linears_without_an_adapter_cache_no_input():
     assert attention[0][2][0].shape == (10, 12)
 
 
+class Counted(np.ndarray):
+    """An array that notes the shapes of each matrix product it takes part in, as does what is computed from it.
+
+    Attention's own products are not among them: the arrays that split_heads makes are plain.
+    """
+
+    products = Counter()
+
+    def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
+        if ufunc is np.matmul:
+            Counted.products[inputs[0].shape, inputs[1].shape] += 1
+        plain = [array.view(np.ndarray) if isinstance(array, Counted) else array for array in inputs]
+        if out is not None:
+            options["out"] = tuple(array.view(np.ndarray) for array in out)
+        result = getattr(ufunc, method)(*plain, **options)
+        return result.view(Counted) if isinstance(result, np.ndarray) else result
+
+
+@pytest.mark.parametrize(("targets", "lowest"), [("all-linear", 0), ("layers.1.self_attn.q_proj", 1)])
+def test_a_step_multiplies_no_more_matrices_than_the_arithmetic_says(targets, lowest):
+    config, weights, tokens, labels = tiny_model()
+    method, N = LoRA(rank=3, alpha=6, targets=targets), tokens.size
+    arrays = midway(method, config, weights)
+    weights, counted = ({name: array.view(Counted) for name, array in part.items()} for part in (weights, arrays))
+    Counted.products.clear()
+    grads = loss_backward(loss(config, weights, tokens, labels, method.sites(config, counted, OPS))[1])
+    assert grads.keys() == arrays.keys()
+
+    expected, ranks = Counter(), method.ranks(config)
+    for name, (d, k) in modules(config).items():
+        if name == "model.embed_tokens":
+            continue
+        layer = int(name.split(".")[2]) if name != "lm_head" else config.num_hidden_layers
+        # Nothing is propagated below the lowest layer that trains, and so not through its q, k and v.
+        need_dx = layer > lowest or layer == lowest and not name.endswith(("q_proj", "k_proj", "v_proj"))
+        expected[(N, d), (d, k)] += 1  # y = x W
+        expected[(N, k), (k, d)] += need_dx  # dx = dy W.T, and never dW = x.T dy, (d, N) times (N, k)
+        if name in ranks:
+            r = ranks[name]
+            expected.update([((N, d), (d, r)), ((N, r), (r, k))])  # z = x A, z B
+            expected.update([((N, k), (k, r)), ((d, N), (N, r)), ((r, N), (N, k))])  # dz, dA, dB
+            expected[(N, r), (r, d)] += need_dx  # dz A.T
+    assert Counted.products == expected
+
+
 def test_the_embedding_starts_with_A_zero_and_B_random():
-    config, weights, _, _ = tiny()
+    config, weights, _, _ = tiny_model()
     arrays = LoRA(rank=2, targets="embed_tokens").init(config, weights, np.random.default_rng(0))
     assert not arrays["model.embed_tokens.lora_A"].any() and arrays["model.embed_tokens.lora_B"].all()
 
@@ -92,17 +121,17 @@ def test_the_embedding_starts_with_A_zero_and_B_random():
     ],
 )
 def test_bad_dials_are_refused(method, tied, message):
-    config, weights, _, _ = tiny(tied)
+    config, weights, _, _ = tiny_model(tied)
     with pytest.raises(ValueError, match=message):
         method.init(config, weights, np.random.default_rng(0))
 
 
 def test_a_rank_above_break_even_is_warned_about():
-    config, weights, _, _ = tiny()
+    config, weights, _, _ = tiny_model()
     with pytest.warns(UserWarning, match=r"6 x \(12 \+ 10\) = 132 numbers for a matrix of 120"):
         LoRA(rank=6, targets="gate_proj").init(config, weights, np.random.default_rng(0))
 
 
 def test_groups_of_targets():
-    config, *_ = tiny()
+    config, *_ = tiny_model()
     assert len(resolve("all-linear", config)) == 14 and len(resolve("q_proj,v_proj", config)) == 4

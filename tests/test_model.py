@@ -4,24 +4,15 @@ import numpy as np
 import pytest
 
 from minilora import gradcheck
+from minilora.methods.check import tiny_model
 from minilora.transformer import Config, Sites, init, loss
 from minilora.transformer.model import loss_backward
 from minilora.transformer.sites import lowest_layer
 
 
-def tiny(tied=False, seed=0):
-    """A grouped-query model with all sizes different, its weights with deviation 0.2 and its gains not one."""
-    config = Config(13, 12, 10, 2, 4, 2, 6, max_position_embeddings=16, tie_word_embeddings=tied)
-    rng = np.random.default_rng(seed)
-    weights = {name: rng.normal(name.endswith("norm.weight"), 0.2, shape) for name, shape in config.shapes().items()}
-    tokens, targets = rng.integers(0, 13, (2, 2, 5))
-    targets[0, 1] = -100
-    return config, weights, tokens, targets
-
-
 @pytest.mark.parametrize("tied", [False, True])
 def test_full_fine_tuning(tied):
-    config, weights, tokens, targets = tiny(tied)
+    config, weights, tokens, targets = tiny_model(tied)
     value, cache = loss(config, weights, tokens, targets, Sites(weights))
     grads = loss_backward(cache)
     assert grads.keys() == weights.keys()
@@ -30,7 +21,7 @@ def test_full_fine_tuning(tied):
 
 
 def test_only_what_trains_has_a_gradient_and_it_is_the_same():
-    config, weights, tokens, targets = tiny()
+    config, weights, tokens, targets = tiny_model()
     full = loss_backward(loss(config, weights, tokens, targets, Sites(weights))[1])
     for name, array in weights.items():
         grads = loss_backward(loss(config, weights, tokens, targets, Sites({name: array}))[1])
@@ -38,7 +29,7 @@ def test_only_what_trains_has_a_gradient_and_it_is_the_same():
 
 
 def test_a_bias_that_the_base_lacks_can_be_added_and_trained():
-    config, weights, tokens, targets = tiny()
+    config, weights, tokens, targets = tiny_model()
     rng = np.random.default_rng(3)
     biases = {f"model.layers.1.{name}.bias": rng.normal(size=k) for name, k in (("self_attn.q_proj", 24), ("mlp.down_proj", 12))}
     grads = loss_backward(loss(config, weights, tokens, targets, Sites(biases))[1])
@@ -60,7 +51,7 @@ def test_lowest_layer():
 
 
 def test_a_text_longer_than_the_context_is_refused():
-    config, weights, _, _ = tiny()
+    config, weights, _, _ = tiny_model()
     tokens = np.zeros((1, 17), int)
     with pytest.raises(ValueError, match="17 positions do not fit the context of 16"):
         loss(config, weights, tokens, tokens)
