@@ -4,9 +4,9 @@ import argparse
 import sys
 import warnings
 
-from minilora.commands import demo, finetune, generate, gradcheck, pretrain
+from minilora.commands import bench, demo, finetune, generate, gradcheck, pretrain
 
-COMMANDS = (demo, pretrain, finetune, generate, gradcheck)
+COMMANDS = (demo, pretrain, finetune, generate, gradcheck, bench)
 
 EXAMPLES = """\
 examples:

@@ -1,0 +1,152 @@
+"""minilora and PyTorch + PEFT in turn, on the same cores, by whole steps; the table and the figure of benchmarks/README.md.
+
+    make bench            (or: python benchmarks/compare.py --quick, to see that it works)
+
+The two sides are two processes, of which one sleeps while the other is timed. An alternation asks each side for CALLS calls and keeps
+their median; a ratio is taken within an alternation, so that a machine that slows down slows both. Reported are the median ratio over
+all alternations and a 95 % interval for it (bootstrap over alternations, 2,000 draws, seed 0).
+"""
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+HERE = Path(__file__).parent
+CALLS = 3
+# measure, case here, case there, goal for S, M, L: a ratio that is to be reached (>=) or not to be passed (<=)
+RATIOS = (
+    ("LoRA step, PEFT eager / minilora", "lora", "lora", {}),
+    ("LoRA step, PEFT compiled / minilora", "lora", "lora, compiled", {}),
+    ("full step, PyTorch / minilora", "full", "full", {"S": 1.3, "M": 1.3, "L": 1.3}),
+    ("generation, batch 1, transformers / minilora", "generate, batch 1", "generate, batch 1", {"S": 10, "M": 8, "L": 4}),
+    ("generation, batch 16, transformers / minilora", "generate, batch 16", "generate, batch 16", {}),
+)
+INSIDE = (
+    ("LoRA step / full step", "lora", "full", {}),
+    ("one worker / two workers", "lora, one worker", "lora", {}),
+    ("LoRA step / its matrix products alone", "lora", "products of lora", {"M": 1.5, "L": 1.3}),
+    ("full step / its matrix products alone", "full", "products of full", {}),
+)
+
+
+class Side:
+    """A process that times cases on request."""
+
+    def __init__(self, name):
+        self.process = subprocess.Popen(
+            [sys.executable, str(HERE / "side.py"), name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def ask(self, *request):
+        self.process.stdin.write(json.dumps(request) + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"a side ended while it was asked for {request}: see its message above")
+        return json.loads(answer)
+
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def interval(ratios):
+    """The median of the ratios (n,), and a 95 % interval for it."""
+    draws = np.random.default_rng(0).choice(ratios, (2000, len(ratios)))  # (2000, n)
+    return float(np.median(ratios)), *np.percentile(np.median(draws, axis=1), [2.5, 97.5]).tolist()
+
+
+def alternate(left, right, size, alternations):
+    """left and right are (side, case). -> the seconds of each alternation, (alternations,) each."""
+    seconds = [[float(np.median(side.ask(case, size, CALLS))) for side, case in (left, right)] for _ in range(alternations)]
+    return np.array(seconds).T
+
+
+def row_of(measure, size, upper, lower):
+    """One line of the table: ms of the numerator and of the denominator, and their ratio."""
+    ratio, low, high = interval(upper / lower)
+    row = {"measure": measure, "size": size, "ratio": ratio, "low": low, "high": high, "n": len(upper)}
+    for name, seconds in (("upper", upper), ("lower", lower)):
+        row |= {f"{name} min": 1e3 * seconds.min(), f"{name} median": 1e3 * float(np.median(seconds)), f"{name} max": 1e3 * seconds.max()}
+    return row
+
+
+def measure_memory(size, steps=3):
+    """Growth of the peak over the imports for a few steps of LoRA, in bytes: minilora, PyTorch. Each in a fresh process."""
+    answers = []
+    for name in ("minilora", "pytorch"):
+        side = Side(name)
+        answers.append(side.ask("memory", size, steps))
+        side.close()
+    return answers
+
+
+def run(sizes, alternations, compiled):
+    """-> the rows of the table."""
+    rows = []
+    ours, theirs = Side("minilora"), Side("pytorch")
+    for size in sizes:
+        for measure, here, there, _ in RATIOS:
+            if there == "lora, compiled" and not compiled:
+                continue
+            print(f"{size}: {measure} ...", file=sys.stderr, flush=True)
+            lower, upper = alternate((ours, here), (theirs, there), size, alternations)
+            rows.append(row_of(measure, size, upper, lower))
+        for measure, here, there, _ in INSIDE:
+            print(f"{size}: {measure} ...", file=sys.stderr, flush=True)
+            rows.append(row_of(measure, size, *alternate((ours, here), (ours, there), size, alternations)))
+    ours.close()
+    theirs.close()
+    for size in sizes:
+        mine, peft = measure_memory(size)
+        rows.append({"measure": "memory of a LoRA step above the imports, minilora / PEFT", "size": size, "ratio": mine / peft})
+        rows[-1] |= {"upper median": mine / 1e6, "lower median": peft / 1e6, "unit": "MB"}
+    return rows
+
+
+def table(rows):
+    """The rows in Markdown."""
+    lines = [
+        "| measure | size | ratio (95 % interval) | above, median (min - max) | below, median (min - max) | n |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        unit = row.get("unit", "ms")
+        spread = f" ({row['low']:.2f} - {row['high']:.2f})" if "low" in row else ""
+        sides = [
+            f"{row[f'{name} median']:,.2f} {unit}" + (f" ({row[f'{name} min']:,.2f} - {row[f'{name} max']:,.2f})" if "low" in row else "")
+            for name in ("upper", "lower")
+        ]
+        lines.append(f"| {row['measure']} | {row['size']} | {row['ratio']:.2f}{spread} | {sides[0]} | {sides[1]} | {row.get('n', 1)} |")
+    return "\n".join(lines)
+
+
+def machine():
+    """What the figures were measured on."""
+    from importlib.metadata import version
+
+    names = ("numpy", "numba", "torch", "transformers", "peft")
+    return {"machine": platform.machine(), "python": platform.python_version(), **{name: version(name) for name in names}}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--sizes", default="S,M,L")
+    parser.add_argument("--alternations", type=int, default=30)
+    parser.add_argument("--quick", action="store_true", help="size S, two alternations, nothing compiled by PyTorch, nothing written")
+    args = parser.parse_args()
+    sizes, alternations = (["S"], 2) if args.quick else (args.sizes.split(","), args.alternations)
+    rows = run(sizes, alternations, compiled=not args.quick)
+    print(table(rows))
+    if not args.quick:
+        (HERE / "results.json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=1) + "\n")
+        (HERE / "table.md").write_text(table(rows) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""The cases of minilora/benchmark.py in PyTorch, transformers and PEFT: the same model, batch, precision and number of threads."""
+
+from functools import partial
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from minilora.benchmark import ALPHA, PROMPT, RANK
+
+THREADS = 2
+
+
+def model_of(size, lora):
+    torch.manual_seed(0)
+    torch.set_num_threads(THREADS)
+    model = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=size.vocabulary,
+            hidden_size=size.hidden,
+            intermediate_size=size.intermediate,
+            num_hidden_layers=size.layers,
+            num_attention_heads=size.heads,
+            num_key_value_heads=size.heads,
+            max_position_embeddings=size.length,
+            tie_word_embeddings=True,
+            eos_token_id=None,
+        )
+    )
+    return get_peft_model(model, LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear")) if lora else model
+
+
+def training_step(size, lora=True, compiled=False):
+    model = model_of(size, lora).train()
+    parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(parameters, lr=1e-3, weight_decay=0.0)
+    tokens = torch.randint(0, size.vocabulary, (size.batch, size.length))  # (batch, length)
+    forward = torch.compile(model) if compiled else model
+
+    def run():
+        loss = forward(input_ids=tokens, labels=tokens, use_cache=False).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        return float(loss.detach())
+
+    return run
+
+
+def decoding(size, batch=1):
+    model = model_of(size, lora=False).eval()
+    prompt = torch.randint(0, size.vocabulary, (batch, PROMPT))  # (batch, PROMPT)
+    return lambda: model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=size.length - PROMPT, do_sample=True)
+
+
+def swapping(size):
+    """Two adapters on one base, activated in turn."""
+    model = model_of(size, lora=True).eval()
+    model.add_adapter("other", LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear"))
+
+    def run():
+        model.set_adapter("other")
+        model.set_adapter("default")
+
+    return run
+
+
+CASES = {
+    "lora": training_step,
+    "lora, compiled": partial(training_step, compiled=True),
+    "full": partial(training_step, lora=False),
+    "generate, batch 1": decoding,
+    "generate, batch 16": partial(decoding, batch=16),
+    "swap": swapping,
+}

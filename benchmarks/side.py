@@ -1,0 +1,59 @@
+"""One side of the comparison, as a process: it times what it is asked for, and sleeps while the other side has the processors.
+
+    python benchmarks/side.py minilora    (or pytorch)
+
+A request is a line of JSON on standard input, [case, size, calls]; the answer, on standard output, the seconds of each call. The request
+["memory", size, steps] is answered with the growth of the peak memory over the imports, in bytes, for that many steps of LoRA; it
+should be the first and only one of a process.
+"""
+
+import json
+import sys
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+
+from minilora.benchmark import SIZES, timed
+
+
+def memory(key):
+    """VmRSS or VmHWM of this process, in bytes (Linux)."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(key))
+    return 1024 * int(line.split()[1])
+
+
+def builder(side, stack):
+    """case, size -> a function to be timed."""
+    if side == "minilora":
+        from minilora import benchmark, ops
+
+        ops.choose()  # the kernels are part of the imports
+        return lambda case, size: benchmark.CASES[case](SIZES[size], stack)
+    from pytorch import CASES
+
+    return lambda case, size: CASES[case](SIZES[size])
+
+
+def main(side):
+    warnings.simplefilter("ignore")
+    answers = sys.stdout
+    sys.stdout = sys.stderr  # whatever a library prints is no answer
+    with ExitStack() as stack:
+        build, ready = builder(side, stack), {}
+        for line in sys.stdin:
+            case, size, calls = json.loads(line)
+            if case == "memory":
+                Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
+                before = memory("VmRSS")
+                timed(build("lora", size), calls)
+                answer = memory("VmHWM") - before
+            else:
+                if (case, size) not in ready:
+                    ready[case, size] = build(case, size)
+                    timed(ready[case, size], 3)  # compilation, and caches filled
+                answer = timed(ready[case, size], calls)
+            print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
