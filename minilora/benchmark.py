@@ -13,7 +13,7 @@ import numpy as np
 
 from minilora import ops
 from minilora.methods import Full, LoRA
-from minilora.training.adamw import adamw_step, clip, flatten
+from minilora.training.adamw import flatten
 from minilora.training.gradients import step_gradients, workers
 from minilora.transformer import Config, model
 from minilora.transformer.generate import generate
@@ -70,6 +70,7 @@ def training_step(size, stack, method="lora", num_workers=2):
     config, base, arrays, inputs, targets = set_up(size, method)
     p, trainable = flatten(arrays, method.trainable(arrays))  # (P,)
     arrays, m, v, g = {**arrays, **trainable}, np.zeros_like(p), np.zeros_like(p), np.empty_like(p)  # (P,) each
+    rate, decay = np.full_like(p, 1e-3), np.zeros_like(p)  # (P,) each
     pool, functions, step = stack.enter_context(workers(num_workers)), ops.choose(), 0
 
     def run():
@@ -77,8 +78,8 @@ def training_step(size, stack, method="lora", num_workers=2):
         step += 1
         loss, grads = step_gradients(pool, config, base, method, arrays, functions, inputs, targets, 2, 1, (0, step))
         np.concatenate([grads[name].ravel() for name in trainable], out=g)
-        clip(g, 1.0)
-        adamw_step(p, g, m, v, step, 1e-3)
+        functions.clip(g, 1.0)
+        functions.adamw_step(p, g, m, v, step, rate, decay)
         return loss
 
     return run

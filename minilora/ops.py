@@ -4,7 +4,7 @@ import functools
 import os
 from types import SimpleNamespace
 
-from minilora import layers, lowrank
+from minilora import adamw, layers, lowrank
 
 
 def _public(*modules):
@@ -18,18 +18,19 @@ def _public(*modules):
 
 @functools.cache
 def reference():
-    """The readable functions of layers.py and lowrank.py."""
-    return SimpleNamespace(**_public(layers, lowrank))
+    """The readable functions of layers.py, lowrank.py and adamw.py."""
+    return SimpleNamespace(**_public(layers, lowrank, adamw))
 
 
 @functools.cache
 def compiled():
     """The readable functions, with their compiled twins in place of those that have one. ImportError without Numba."""
+    from minilora.kernels import adamw as fast_adamw
     from minilora.kernels import layers as fast_layers
     from minilora.kernels import lowrank as fast_lowrank
 
     readable = vars(reference())
-    fast = {name: value for name, value in _public(fast_layers, fast_lowrank).items() if name in readable}
+    fast = {name: value for name, value in _public(fast_layers, fast_lowrank, fast_adamw).items() if name in readable}
     return SimpleNamespace(**readable | fast)
 
 

@@ -52,7 +52,7 @@ def draw(sizes):
     return sizes["dtype"], lambda *shape: rng.standard_normal(shape).astype(sizes["dtype"])
 
 
-@pytest.mark.parametrize("module", ["lowrank", "layers"])
+@pytest.mark.parametrize("module", ["lowrank", "layers", "adamw"])
 def test_every_name_in_kernels_stands_in_the_readable_file_with_the_same_signature(module):
     readable = importlib.import_module(f"minilora.{module}")
     fast = importlib.import_module(f"minilora.kernels.{module}")
@@ -151,6 +151,22 @@ def test_embedding(sizes):
     dtype, normal = draw(sizes)
     tokens, dx = np.random.default_rng(0).integers(0, 5, sizes["T"]), normal(sizes["T"], sizes["d"])
     agree(*[o.embedding_backward(dx, (tokens, (5, sizes["d"]))) for o in (READABLE, COMPILED)], dtype)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+@given(sizes=sizes)
+@examples
+def test_adamw(decay, sizes):
+    dtype, normal = draw(sizes)
+    p, g, m = normal(sizes["d"]), normal(sizes["d"]), normal(sizes["d"])
+    v, rate = normal(sizes["d"]) ** 2, np.abs(normal(sizes["d"]))
+    results = []
+    for o in (READABLE, COMPILED):
+        for rates in (rate, 0.1):
+            results.append((p.copy(), m.copy(), v.copy()))
+            o.adamw_step(results[-1][0], g, *results[-1][1:], 3, rates, decay, beta2=0.99)
+    agree(results[0], results[2], dtype)
+    agree(results[1], results[3], dtype)
 
 
 @compiled

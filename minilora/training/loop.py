@@ -16,7 +16,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from minilora.training import checkpoint
-from minilora.training.adamw import adamw_step, clip, flatten, warmup_cosine
+from minilora.training.adamw import flatten, warmup_cosine
 from minilora.training.gradients import evaluate, step_gradients, workers
 
 KEEP_EVERY = 50  # steps between copies of a state whose loss was finite
@@ -139,7 +139,7 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
                 )
                 loss += method.penalty(run.arrays, grads)
                 np.concatenate([grads[name].ravel() for name in shapes], out=g)
-                norm = clip(g, recipe.clip)
+                norm = ops.clip(g, recipe.clip)
                 if not (math.isfinite(loss) and math.isfinite(norm)):
                     failed = run.step + 1
                     run.go_back(good)
@@ -154,7 +154,7 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
                 share = warmup_cosine(run.step, recipe.steps, recipe.warmup)
                 run.step += 1
                 rate = (recipe.learning_rate * share * multiples).astype(run.p.dtype)  # (P,)
-                adamw_step(run.p, g, run.m, run.v, run.step, rate, decays, beta2=recipe.beta2)
+                ops.adamw_step(run.p, g, run.m, run.v, run.step, rate, decays, beta2=recipe.beta2)
                 method.after_step(run.arrays, grads, run.step, recipe.steps)
 
                 seconds += time.perf_counter() - began
