@@ -123,6 +123,32 @@ def softmax_backward_rows(dp, p, scale):
             dp[i, j] = scale * p[i, j] * (dp[i, j] - total)
 
 
+@compiled
+def attend_one(q, k, v, scale, p, o):
+    """One query a head, as in decoding: p = softmax(scale q k.T), o = p v.  q, o (batch, H, c), k, v (S, batch, G, c), p (batch, H, S)."""
+    batch, heads, width = q.shape
+    shared = heads // k.shape[2]
+    for b in range(batch):
+        for h in range(heads):
+            g, weight = h // shared, p[b, h]
+            highest = q.dtype.type(-np.inf)
+            for j in range(len(weight)):
+                weight[j] = 0
+                for i in range(width):
+                    weight[j] += q[b, h, i] * k[j, b, g, i]
+                weight[j] *= scale
+                highest = max(highest, weight[j])
+            total = q.dtype.type(0)
+            for j in range(len(weight)):
+                weight[j] = exp(weight[j] - highest)
+                total += weight[j]
+            o[b, h] = 0
+            for j in range(len(weight)):
+                weight[j] /= total
+                for i in range(width):
+                    o[b, h, i] += weight[j] * v[j, b, g, i]
+
+
 def _grouped(x, groups, rows):
     """x (batch, H, T, c), some rows of every head -> (batch, G, H/G * rows, c): the heads that share keys, one below the other."""
     batch, heads, _, width = x.shape
@@ -132,6 +158,11 @@ def _grouped(x, groups, rows):
 def attention_forward(q, k, v):
     batch, heads, T, width = q.shape
     groups, S = k.shape[1], k.shape[2]
+    if T == 1:
+        o, p = np.empty_like(q), np.empty((batch, groups, heads // groups, S), q.dtype)  # (batch, H, 1, c), (batch, G, H/G, S)
+        kt, vt = k.transpose(2, 0, 1, 3), v.transpose(2, 0, 1, 3)  # (S, batch, G, c) each: as a cache has them in memory
+        attend_one(q[:, :, 0], kt, vt, q.dtype.type(width**-0.5), p.reshape(batch, heads, S), o[:, :, 0])
+        return o, (q, k, v, [(slice(0, 1), S, p)])
     kt = k.swapaxes(-1, -2)  # (batch, G, c, S)
     o, parts = np.empty((batch, groups, heads // groups, T, width), q.dtype), []  # (batch, G, H/G, T, c)
     for start in range(0, T, QUERIES):

@@ -9,20 +9,37 @@ from minilora.transformer.model import forward
 
 
 class Past:
-    """The keys and values (batch, G, S, c) of each layer for the S tokens seen so far, in arrays allocated once."""
+    """The keys and values of each layer for the S tokens seen so far, in arrays allocated once.
+
+    The position comes first in memory, so that those seen so far lie together.
+    """
 
     def __init__(self, config, batch, capacity, dtype=np.float32):
-        shape = (config.num_hidden_layers, batch, config.num_key_value_heads, capacity, config.head_dim)
-        self.keys = np.empty(shape, dtype)  # (L, batch, G, capacity, c)
-        self.values = np.empty(shape, dtype)  # (L, batch, G, capacity, c)
+        shape = (config.num_hidden_layers, capacity, batch, config.num_key_value_heads, config.head_dim)
+        self.keys = np.empty(shape, dtype)  # (L, capacity, batch, G, c)
+        self.values = np.empty(shape, dtype)  # (L, capacity, batch, G, c)
         self.length = 0
 
     def append(self, layer, k, v):
         """k, v (batch, G, T, c) of the new tokens -> k, v (batch, G, S + T, c) of all. `length` moves on when the last layer is done."""
         end = self.length + k.shape[2]
-        self.keys[layer, :, :, self.length : end] = k
-        self.values[layer, :, :, self.length : end] = v
-        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+        self.keys[layer, self.length : end] = k.transpose(2, 0, 1, 3)
+        self.values[layer, self.length : end] = v.transpose(2, 0, 1, 3)
+        return self.keys[layer, :end].transpose(1, 2, 0, 3), self.values[layer, :end].transpose(1, 2, 0, 3)
+
+
+def probabilities(logits, temperature):
+    """softmax(logits / temperature) (batch, V), in float64."""
+    scaled = logits.astype(np.float64) / temperature  # (batch, V)
+    p = np.exp(scaled - scaled.max(axis=-1, keepdims=True))  # (batch, V)
+    p /= p.sum(axis=-1, keepdims=True)
+    return p
+
+
+def draw(p, rng):
+    """A column for each row of p (batch, V), drawn with that probability; the rows need not sum to one. -> (batch,)"""
+    cumulative = np.cumsum(p, axis=-1)  # (batch, V)
+    return (cumulative <= rng.random((len(p), 1)) * cumulative[:, -1:]).sum(axis=-1)
 
 
 def sample(logits, rng, temperature=1.0, top_k=0, top_p=1.0):
@@ -35,17 +52,15 @@ def sample(logits, rng, temperature=1.0, top_k=0, top_p=1.0):
         raise ValueError(f"temperature {temperature} and top_k {top_k} must be at least 0, and top_p {top_p} in 0 < p <= 1")
     if temperature == 0:
         return logits.argmax(axis=-1)
+    if not top_k and top_p == 1:  # nothing is left out, so nothing need be sorted
+        return draw(probabilities(logits, temperature), rng)
     order = np.argsort(-logits, axis=-1, kind="stable")  # (batch, V)     likeliest first
-    scaled = np.take_along_axis(logits, order, axis=-1).astype(np.float64) / temperature  # (batch, V)
-    p = np.exp(scaled - scaled[:, :1])  # (batch, V)
-    p /= p.sum(axis=-1, keepdims=True)
+    p = probabilities(np.take_along_axis(logits, order, axis=-1), temperature)  # (batch, V)
     before = np.cumsum(p, axis=-1) - p  # (batch, V)     probability of the likelier ones
     p[before >= top_p] = 0
     if top_k:
         p[:, top_k:] = 0
-    cumulative = np.cumsum(p, axis=-1)  # (batch, V)
-    drawn = (cumulative <= rng.random((len(p), 1)) * cumulative[:, -1:]).sum(axis=-1)  # (batch,)
-    return np.take_along_axis(order, drawn[:, None], axis=-1)[:, 0]
+    return np.take_along_axis(order, draw(p, rng)[:, None], axis=-1)[:, 0]
 
 
 def generate(config, weights, tokens, num_tokens, sites=None, seed=0, temperature=1.0, top_k=0, top_p=1.0, stop=None, cached=True):
@@ -55,10 +70,11 @@ def generate(config, weights, tokens, num_tokens, sites=None, seed=0, temperatur
     already longer than the context. `cached=False` recomputes all positions at every step: the same tokens, slowly.
     """
     batch, T = tokens.shape
+    room = config.max_position_embeddings - (sites.positions if sites is not None else 0)
     if T == 0:
         raise ValueError("the prompt is empty: give at least one token to begin with")
-    if T > config.max_position_embeddings:
-        raise ValueError(f"the prompt has {T} tokens and the context {config.max_position_embeddings}: shorten the prompt")
+    if T > room:
+        raise ValueError(f"the prompt has {T} tokens and the context {room}: shorten the prompt")
     rng = np.random.default_rng(seed)
     past = Past(config, batch, config.max_position_embeddings, weights["model.norm.weight"].dtype) if cached else None
     done = np.zeros(batch, bool)  # (batch,)
@@ -69,6 +85,6 @@ def generate(config, weights, tokens, num_tokens, sites=None, seed=0, temperatur
         tokens = np.concatenate([tokens, new], axis=1)  # (batch, T + 1)
         if stop is not None:
             done |= new[:, 0] == stop
-        if done.all() or tokens.shape[1] >= config.max_position_embeddings:
+        if done.all() or tokens.shape[1] >= room:
             break
     return tokens
