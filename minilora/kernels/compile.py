@@ -1,10 +1,12 @@
 """How a loop is compiled, and an exponential that the processor can do sixteen at a time."""
 
 import math
+import sys
 
 import numba
 from llvmlite import ir
 from numba import types
+from numba.core import event
 from numba.extending import intrinsic, overload
 
 # A sum may be taken in any order, a product and a sum may be one instruction, and x / y may be x * (1 / y); but NaN and infinity keep
@@ -19,6 +21,23 @@ def compiled(function):
         return numba.jit(cache=True, **options)(function)
     except RuntimeError:  # no folder that can be written to
         return numba.jit(**options)(function)
+
+
+class Announcement(event.Listener):
+    """Tells a person who waits, once, that functions are being compiled; later they are read from the disk, and nothing need be said."""
+
+    waiting = sys.stderr.isatty() or "ipykernel" in sys.modules
+
+    def on_start(self, event):
+        if self.waiting:
+            print("compiling the loops for this processor: a few seconds, once ...", file=sys.stderr, flush=True)
+            self.waiting = False
+
+    def on_end(self, event):
+        pass
+
+
+event.register("numba:compile", Announcement())
 
 
 @intrinsic
