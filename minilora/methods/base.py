@@ -11,13 +11,15 @@ class Method:
 
     name = "method"
     learning_rate = 1e-2  # where a search should begin
+    positions = 0  # of the context, that the method takes for itself
+    detached = False  # whether its backward holds constant what its sites computed from the arrays when they were first used
 
     def init(self, config, base, rng):
         """The arrays at the start, name -> array. Sees the base's weights and may not change them."""
         raise NotImplementedError
 
     def sites(self, config, arrays, ops=None, rng=None):
-        """The plug-in points, bound to the arrays. `rng` is given while training: dropout draws from it."""
+        """The plug-in points, bound to the arrays as they are now. `rng` is given while training: dropout draws from it."""
         return Sites(arrays, ops)
 
     def trainable(self, arrays):
@@ -36,7 +38,7 @@ class Method:
         """Called after each optimiser step, with the arrays to be changed in place."""
 
     def shapes(self, config):
-        """Array name -> shape."""
+        """Array name -> shape, of all that a forward pass reads."""
         raise NotImplementedError
 
     def count(self, config):
@@ -50,6 +52,15 @@ class Method:
     def peft_settings(self, config):
         """What adapter_config.json says about the method."""
         raise NotImplementedError
+
+    def exported(self, config, arrays):
+        """The method and arrays that are written in this one's place: a relative of LoRA is a LoRA when it is done training."""
+        return self, arrays
+
+    @classmethod
+    def reads(cls, settings):
+        """Whether an adapter_config.json is this method's to read; the first in the registry that says so reads it."""
+        return cls.peft_type is not None and settings.get("peft_type") == cls.peft_type
 
     @classmethod
     def from_peft(cls, settings, config):

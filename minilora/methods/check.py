@@ -27,13 +27,23 @@ def midway(method, config, weights, seed=1):
     return {name: array + rng.normal(0, 0.3, array.shape) for name, array in arrays.items()}
 
 
+def bind(method, config, arrays, ops=None):
+    """The method's sites with the same dropout masks at each call."""
+    return method.sites(config, arrays, ops, np.random.default_rng(5))
+
+
 def check_method(method, ops=None, tied=False):
-    """The rows of gradcheck.check for every trainable array of the method in the tiny model."""
+    """The rows of gradcheck.check for every trainable array of the method in the tiny model, its penalty included.
+
+    A method with a detached quantity keeps its sites, and with them that quantity, while the differences are taken.
+    """
     config, weights, tokens, targets = tiny_model(tied)
     arrays = midway(method, config, weights)
+    kept = bind(method, config, arrays, ops)
 
-    def run():  # the same dropout masks at each call
-        return model.loss(config, weights, tokens, targets, method.sites(config, arrays, ops, np.random.default_rng(5)))
+    def run():
+        return model.loss(config, weights, tokens, targets, kept if method.detached else bind(method, config, arrays, ops))
 
     grads = model.loss_backward(run()[1])
-    return gradcheck.check(lambda: run()[0], {name: arrays[name] for name in method.trainable(arrays)}, grads)
+    method.penalty(arrays, grads)
+    return gradcheck.check(lambda: run()[0] + method.penalty(arrays, {}), {name: arrays[name] for name in method.trainable(arrays)}, grads)

@@ -5,7 +5,7 @@ vocabulary: the lookup is a product with one-hot rows, so that x A is a row of A
 """
 
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 import numpy as np
 
@@ -127,6 +127,13 @@ class LoRA(Method):
 
     peft_type = "LORA"
 
+    def exported(self, config, arrays):
+        return LoRA(**{dial.name: getattr(self, dial.name) for dial in fields(LoRA)}), arrays
+
+    @classmethod
+    def reads(cls, settings):
+        return super().reads(settings) and not settings.get("use_dora")
+
     def peft_settings(self, config):
         return {
             "r": self.rank,
@@ -142,6 +149,7 @@ class LoRA(Method):
             "use_dora": False,
             "layers_to_transform": None,
             "layers_pattern": None,
+            "modules_to_save": None,
         }
 
     @classmethod

@@ -76,3 +76,17 @@ def from_peft_targets(settings, config):
     if not names:
         raise ValueError(f"target_modules {wanted!r} match no module of this base: load the base that the adapter was made for")
     return tuple(shortest(names, config))
+
+
+def refuse_embedding(names, method):
+    """`names` as they are, or ValueError where the embedding is among them: a lookup has no input for the method to act on."""
+    if "model.embed_tokens" in names:
+        raise ValueError(f"{method} adapts linear layers, and embed_tokens is a lookup: leave it out of the targets, or use lora for it")
+    return names
+
+
+def refuse_settings(settings, supported):
+    """ValueError where an adapter_config.json sets one of the names in `supported` to another value than the one there."""
+    for name, value in supported.items():
+        if settings.get(name, value) != value:
+            raise ValueError(f"the adapter has {name} = {settings[name]!r}, and only {value!r} is supported")

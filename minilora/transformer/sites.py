@@ -26,6 +26,7 @@ class Sites:
     """
 
     position_offset = 0  # the rotary position of the first token
+    positions = 0  # of the context, that the method takes for itself: a learned prefix or prompt
 
     def __init__(self, arrays=None, ops=None):
         self.arrays = arrays or {}

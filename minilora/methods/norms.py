@@ -1,0 +1,31 @@
+"""Norm tuning: only the gains of the norms train.
+
+Source: Zhao et al. 2024, arXiv 2312.11420. dgain is the sum over tokens of dy x / rms(x); the model computes it for any gain that is among
+the arrays. PEFT calls it LN tuning.
+"""
+
+from dataclasses import dataclass
+
+from minilora.methods.full import Copies
+
+
+@dataclass(frozen=True)
+class Norms(Copies):
+    """The gain before each attention, before each MLP, and before the head: (2 L + 1) d numbers."""
+
+    name = "norms"
+
+    def shapes(self, config):
+        return {name: shape for name, shape in config.shapes().items() if name.endswith("norm.weight")}
+
+    peft_type = "LN_TUNING"
+
+    def peft_settings(self, config):
+        return {"target_modules": ["input_layernorm", "norm", "post_attention_layernorm"], "modules_to_save": None}
+
+    @classmethod
+    def from_peft(cls, settings, config):
+        return cls()
+
+    def peft_names(self, config):
+        return {name: name.replace(".weight", ".ln_tuning_layers.weight") for name in self.shapes(config)}
