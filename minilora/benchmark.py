@@ -19,6 +19,7 @@ from minilora.transformer import Config, model
 from minilora.transformer.generate import generate
 
 RANK, ALPHA = 8, 16
+LORA, FULL = LoRA(rank=RANK, alpha=ALPHA), Full()
 PROMPT = 8  # tokens before those that are generated
 
 
@@ -52,7 +53,6 @@ SIZES = {
     "M": Size(128, 4, 4, 344, 128, 16, 256),
     "L": Size(256, 6, 8, 688, 128, 8, 512),
 }
-METHODS = {"lora": LoRA(rank=RANK, alpha=ALPHA), "full": Full()}
 
 
 def set_up(size, method):
@@ -64,9 +64,8 @@ def set_up(size, method):
     return config, base, arrays, inputs, targets
 
 
-def training_step(size, stack, method="lora", num_workers=2):
+def training_step(size, stack, method=LORA, num_workers=2):
     """A whole step; `stack`, an ExitStack, keeps the workers until it is closed."""
-    method = METHODS[method]
     config, base, arrays, inputs, targets = set_up(size, method)
     p, trainable = flatten(arrays, method.trainable(arrays))  # (P,)
     arrays, m, v, g = {**arrays, **trainable}, np.zeros_like(p), np.zeros_like(p), np.empty_like(p)  # (P,) each
@@ -93,18 +92,19 @@ def products_of(size, method):
     from minilora.kernels.layers import QUERIES
 
     config, rows = size.config(), size.batch // 2
-    n, r, shapes = rows * size.length, RANK, []
+    n, shapes = rows * size.length, []
     for name, shape in config.shapes().items():
         if len(shape) == 1:
             continue
         d, k = shape[::-1] if "embed" in name else shape  # tied: the head is the embedding turned round
         shapes.append((n, d, k))  # y = x W
-        is_lowest = method == "lora" and ".0.self_attn" in name and "o_proj" not in name
+        is_lowest = method != FULL and ".0.self_attn" in name and "o_proj" not in name
         if not is_lowest:
             shapes.append((n, k, d))  # dx = dy W.T
-        if method == "full":
+        if method == FULL:
             shapes.append((d, n, k))  # dW = x.T dy
         elif "embed" not in name:
+            r = method.rank
             shapes += [(d, r, k), (n, d, r), (n, k, r), (d, n, r), (r, n, k)]  # A B, x A, dy B.T, dA, dB
             shapes += [] if is_lowest else [(d, r, k)]
     width = size.hidden // size.heads
@@ -114,7 +114,7 @@ def products_of(size, method):
     return shapes
 
 
-def products(size, stack, method="lora"):
+def products(size, stack, method=LORA):
     """The floor of a step: its matrix products alone, on two workers, each into an array that is there already."""
     rng, pool = np.random.default_rng(0), stack.enter_context(workers(2))
 
@@ -137,19 +137,19 @@ def products(size, stack, method="lora"):
 
 def decoding(size, stack, batch=1):
     """Generate with the cache, from a prompt to the end of the context: size.length - PROMPT tokens a row."""
-    config, base, _, inputs, _ = set_up(size, METHODS["full"])
+    config, base, _, inputs, _ = set_up(size, FULL)
     prompt = np.resize(inputs[:, :PROMPT], (batch, PROMPT))  # (batch, PROMPT)
     stack.enter_context(workers(1))
-    sites = METHODS["full"].sites(config, {}, ops.choose())
+    sites = FULL.sites(config, {}, ops.choose())
     return lambda: generate(config, base, prompt, size.length - PROMPT, sites)
 
 
 CASES = {  # name -> what sets it up, given a size and a stack
     "lora": training_step,
-    "full": partial(training_step, method="full"),
+    "full": partial(training_step, method=FULL),
     "lora, one worker": partial(training_step, num_workers=1),
     "products of lora": products,
-    "products of full": partial(products, method="full"),
+    "products of full": partial(products, method=FULL),
     "generate, batch 1": decoding,
     "generate, batch 16": partial(decoding, batch=16),
 }
