@@ -22,8 +22,8 @@ def write_bytes(path, data):
 
 
 def write_json(path, value):
-    """Put a value in the file `path` as JSON, keys sorted."""
-    write_bytes(path, (json.dumps(value, indent=2, sort_keys=True) + "\n").encode())
+    """Put a value in the file `path` as JSON, in the order given: the first pattern that matches is the one that counts."""
+    write_bytes(path, (json.dumps(value, indent=2) + "\n").encode())
 
 
 def save_arrays(path, arrays, metadata=None):
