@@ -2,12 +2,14 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint parity clean
 
-.venv/made: requirements.txt pyproject.toml
+.venv/made: EXTRA := dev
+.venv-parity/made: EXTRA := parity
+.venv/made .venv-parity/made: requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "minilora needs Python 3.11 or later: make PYTHON=/path/to/python3.11"'
-	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRA)]'
 	touch $@
 
 demo: .venv/made
@@ -20,5 +22,9 @@ lint: .venv/made
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
+# PyTorch, transformers and PEFT on one side, minilora on the other.
+parity: .venv-parity/made
+	.venv-parity/bin/python -m pytest tests/parity
+
 clean:
-	rm -rf .venv build dist *.egg-info
+	rm -rf .venv .venv-parity build dist *.egg-info
