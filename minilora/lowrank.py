@@ -76,6 +76,16 @@ def lowrank_backward(dy, cache, into=None, need_dx=True):
     return dx, dA, dB
 
 
+def lowrank_gathered(x, which, A, B, s, y):
+    """Every row of a batch has a pair of its own: y[i] += s[j] (x[i] A[j]) B[j] with j = which[i], in place; nothing where j < 0.
+
+    x (batch, T, d), which (batch,), A (n, d, r), B (n, r, k), s (n,), y (batch, T, k).
+    """
+    for i, j in enumerate(which):
+        if j >= 0:
+            y[i] += s[j] * (x[i] @ A[j]) @ B[j]  # (T, k)
+
+
 def delta(A, B, s):
     """The update itself, s A B (d, k): dense, and of rank r at the most."""
     return s * (A @ B)  # (d, k)

@@ -85,6 +85,19 @@ def test_lowrank(dropout, sizes):
 
 @given(sizes=sizes)
 @examples
+def test_lowrank_gathered(sizes):
+    dtype, normal = draw(sizes)
+    batch, T, d, k, r = (sizes[name] for name in ("repeat", "T", "d", "k", "r"))
+    x, y, A, B, s = normal(batch, T, d), normal(batch, T, k), normal(3, d, r), normal(3, r, k), normal(3)
+    which, results = np.random.default_rng(0).integers(-1, 3, batch), []
+    for o in (READABLE, COMPILED):
+        results.append(y.copy())
+        o.lowrank_gathered(x, which, A, B, s, results[-1])
+    agree(*results, dtype)
+
+
+@given(sizes=sizes)
+@examples
 def test_rmsnorm(sizes):
     dtype, normal = draw(sizes)
     x, gain, dy = normal(sizes["batch"], sizes["T"], sizes["d"]), normal(sizes["d"]), normal(sizes["batch"], sizes["T"], sizes["d"])

@@ -148,3 +148,18 @@ def lowrank_backward(dy, cache, into=None, need_dx=True):
         into += dx
         dx = into
     return dx, dA, dB
+
+
+@compiled
+def gathered_rows(x, which, At, B, s, y):
+    """y[i] += s[j] (x[i] A[j]) B[j] with j = which[i], for all rows in one pass."""
+    batch, T, _ = x.shape
+    z = np.empty((T, At.shape[1]), x.dtype)  # (T, r)
+    for i in range(batch):
+        j = which[i]
+        if j >= 0:
+            forward_rows(x[i], At[j], B[j], s[j], z, y[i])
+
+
+def lowrank_gathered(x, which, A, B, s, y):
+    gathered_rows(x, which, np.ascontiguousarray(A.transpose(0, 2, 1)), B, s, y)
