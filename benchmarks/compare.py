@@ -25,12 +25,15 @@ RATIOS = (
     ("full step, PyTorch / minilora", "full", "full", {"S": 1.3, "M": 1.3, "L": 1.3}),
     ("generation, batch 1, transformers / minilora", "generate, batch 1", "generate, batch 1", {"S": 10, "M": 8, "L": 4}),
     ("generation, batch 16, transformers / minilora", "generate, batch 16", "generate, batch 16", {}),
+    ("batch of 32 with 16 adapters, PEFT / minilora", "batch of 32, 16 adapters", "batch of 32, 16 adapters", {}),
+    ("two swaps, PEFT / minilora", "two swaps", "two swaps", {}),
 )
 INSIDE = (
     ("LoRA step / full step", "lora", "full", {}),
     ("one worker / two workers", "lora, one worker", "lora", {}),
     ("LoRA step / its matrix products alone", "lora", "products of lora", {"M": 1.5, "L": 1.3}),
     ("full step / its matrix products alone", "full", "products of full", {}),
+    ("batch of 32, one adapter / 16 adapters", "batch of 32, 1 adapter", "batch of 32, 16 adapters", {}),
 )
 
 

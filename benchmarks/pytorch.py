@@ -54,6 +54,21 @@ def decoding(size, batch=1):
     return lambda: model.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=size.length - PROMPT, do_sample=True)
 
 
+def mixed_batch(size, adapters=16):
+    """A forward pass over 32 rows that use so many different adapters."""
+    model = model_of(size, lora=True).eval()
+    for i in range(1, adapters):
+        model.add_adapter(str(i), LoraConfig(r=RANK, lora_alpha=ALPHA, target_modules="all-linear"))
+    tokens = torch.randint(0, size.vocabulary, (32, size.length))  # (32, length)
+    names = ["default" if i % adapters == 0 else str(i % adapters) for i in range(32)]
+
+    @torch.no_grad()
+    def run():
+        return model(input_ids=tokens, adapter_names=names, use_cache=False)
+
+    return run
+
+
 def swapping(size):
     """Two adapters on one base, activated in turn."""
     model = model_of(size, lora=True).eval()
@@ -72,5 +87,7 @@ CASES = {
     "full": partial(training_step, lora=False),
     "generate, batch 1": decoding,
     "generate, batch 16": partial(decoding, batch=16),
-    "swap": swapping,
+    "batch of 32, 1 adapter": partial(mixed_batch, adapters=1),
+    "batch of 32, 16 adapters": mixed_batch,
+    "two swaps": swapping,
 }

@@ -8,10 +8,13 @@ in turn with the same in PyTorch; `minilora bench` runs them alone.
 import time
 from dataclasses import dataclass
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 
 from minilora import ops
+from minilora.adapters.bank import Bank
+from minilora.api import Adapter
 from minilora.methods import Full, LoRA
 from minilora.training.adamw import flatten
 from minilora.training.gradients import step_gradients, workers
@@ -144,6 +147,33 @@ def decoding(size, stack, batch=1):
     return lambda: generate(config, base, prompt, size.length - PROMPT, sites)
 
 
+def mixed_batch(size, stack, adapters=16):
+    """A forward pass over 32 rows that use so many different adapters."""
+    config, base, *_ = set_up(size, FULL)
+    rng = np.random.default_rng(0)
+    tokens = rng.integers(0, size.vocabulary, (32, size.length))  # (32, length)
+    bank = Bank(SimpleNamespace(name="toy", config=config, weights=base))
+    for i in range(adapters):
+        bank.attach(i, Adapter(LORA, LORA.init(config, base, rng), config, "toy"))
+    stack.enter_context(workers(1))
+    names = [i % adapters for i in range(32)]
+    return lambda: model.forward(config, base, tokens, bank.mixed_sites(names, ops.choose()))
+
+
+def swapping(size, stack):
+    """Two adapters on one base, activated in turn."""
+    config, base, *_ = set_up(size, FULL)
+    bank = Bank(SimpleNamespace(name="toy", config=config, weights=base))
+    for name in ("one", "other"):
+        bank.attach(name, Adapter(LORA, LORA.init(config, base, np.random.default_rng(0)), config, "toy"))
+
+    def run():
+        bank.activate("other")
+        bank.activate("one")
+
+    return run
+
+
 CASES = {  # name -> what sets it up, given a size and a stack
     "lora": training_step,
     "full": partial(training_step, method=FULL),
@@ -152,6 +182,9 @@ CASES = {  # name -> what sets it up, given a size and a stack
     "products of full": partial(products, method=FULL),
     "generate, batch 1": decoding,
     "generate, batch 16": partial(decoding, batch=16),
+    "batch of 32, 1 adapter": partial(mixed_batch, adapters=1),
+    "batch of 32, 16 adapters": mixed_batch,
+    "two swaps": swapping,
 }
 
 

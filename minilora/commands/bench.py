@@ -38,6 +38,6 @@ def run(args):
     if args.json:
         print(json.dumps(rows))
         return
-    print(f"{'size':<5}{'case':<20}{'minimum':>10}{'median':>10}{'maximum':>10}   milliseconds, {args.repeats} calls each")
+    print(f"{'size':<5}{'case':<26}{'minimum':>10}{'median':>10}{'maximum':>10}   milliseconds, {args.repeats} calls each")
     for row in rows:
-        print(f"{row['size']:<5}{row['case']:<20}{row['minimum']:>10.2f}{row['median']:>10.2f}{row['maximum']:>10.2f}")
+        print(f"{row['size']:<5}{row['case']:<26}{row['minimum']:>10.3f}{row['median']:>10.3f}{row['maximum']:>10.3f}")
