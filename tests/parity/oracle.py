@@ -17,6 +17,8 @@ from minilora.files.huggingface import load_base
 from minilora.files.peft import load_adapter
 from minilora.layers import IGNORED
 
+torch.set_num_threads(1)  # the models are tiny: on a busy machine threads spend their time waiting for each other
+
 SIZES = {  # all different; grouped queries, heads that are not d / H wide, and constants that are nobody's default
     "vocab_size": 29,
     "hidden_size": 20,
