@@ -163,7 +163,7 @@ def attention_forward(q, k, v):
         kt, vt = k.transpose(2, 0, 1, 3), v.transpose(2, 0, 1, 3)  # (S, batch, G, c) each: as a cache has them in memory
         attend_one(q[:, :, 0], kt, vt, q.dtype.type(width**-0.5), p.reshape(batch, heads, S), o[:, :, 0])
         return o, (q, k, v, [(slice(0, 1), S, p)])
-    kt = k.swapaxes(-1, -2)  # (batch, G, c, S)
+    kt = np.ascontiguousarray(k.swapaxes(-1, -2))  # (batch, G, c, S): turned round once, it is read faster by every block
     o, parts = np.empty((batch, groups, heads // groups, T, width), q.dtype), []  # (batch, G, H/G, T, c)
     for start in range(0, T, QUERIES):
         rows = slice(start, min(start + QUERIES, T))
@@ -180,9 +180,10 @@ def attention_backward(do, cache):
     q, k, v, parts = cache
     batch, groups, S, width = k.shape
     dq, dk, dv = np.empty((batch, groups, q.shape[1] // groups, *q.shape[2:]), q.dtype), np.zeros_like(k), np.zeros_like(v)
+    vt = np.ascontiguousarray(v.swapaxes(-1, -2))  # (batch, G, c, S)
     for rows, seen, p in parts:
         dob = _grouped(do, groups, rows)  # (batch, G, H/G * n, c)
-        dp = dob @ v[..., :seen, :].swapaxes(-1, -2)  # (batch, G, H/G * n, seen)
+        dp = dob @ vt[..., :seen]  # (batch, G, H/G * n, seen)
         dv[..., :seen, :] += p.swapaxes(-1, -2) @ dob
         softmax_backward_rows(dp.reshape(-1, seen), p.reshape(-1, seen), q.dtype.type(width**-0.5))
         dq[..., rows, :] = (dp @ k[..., :seen, :]).reshape(*dq.shape[:3], -1, width)
