@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint parity clean
+.PHONY: demo test lint parity bench clean
 
 .venv/made: EXTRA := dev
 .venv-parity/made: EXTRA := parity
@@ -25,6 +25,11 @@ lint: .venv/made
 # PyTorch, transformers and PEFT on one side, minilora on the other.
 parity: .venv-parity/made
 	.venv-parity/bin/python -m pytest tests/parity
+
+# Whole steps, timed in turn; BENCH=--quick shows in seconds that it works, and writes nothing.
+bench: .venv-parity/made
+	.venv-parity/bin/python benchmarks/compare.py $(BENCH)
+	.venv-parity/bin/python benchmarks/scaling.py $(BENCH)
 
 clean:
 	rm -rf .venv .venv-parity build dist *.egg-info
