@@ -156,8 +156,8 @@ def mixed_batch(size, stack, adapters=16):
     for i in range(adapters):
         bank.attach(i, Adapter(LORA, LORA.init(config, base, rng), config, "toy"))
     stack.enter_context(workers(1))
-    names = [i % adapters for i in range(32)]
-    return lambda: model.forward(config, base, tokens, bank.mixed_sites(names, ops.choose()))
+    sites = bank.mixed_sites([i % adapters for i in range(32)], ops.choose())
+    return lambda: model.forward(config, base, tokens, sites)
 
 
 def swapping(size, stack):
