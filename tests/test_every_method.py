@@ -177,6 +177,14 @@ def test_the_count_is_that_of_the_arrays(method):
 
 
 @every
+def test_the_arrays_share_no_memory_with_the_base_or_each_other(method):
+    config, weights, _, _ = frozen_model()
+    arrays = list(method.init(config, weights, np.random.default_rng(0)).values())
+    for i, array in enumerate(arrays):
+        assert not any(np.shares_memory(array, other) for other in (*arrays[:i], *weights.values()))
+
+
+@every
 @readable_or_compiled
 def test_starts_as_the_base_where_it_promises_to_and_not_where_it_does_not(method, chosen):
     config, weights, tokens, _ = frozen_model()

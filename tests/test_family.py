@@ -147,6 +147,8 @@ def test_OLoRA_starts_from_orthonormal_rows_of_a_QR_factorisation():
     (W,) = drawn((12, 24))
     A, B = OLoRA().factors(W, 12, 2.0)
     assert np.allclose(A @ B, W, atol=1e-12) and np.allclose(B @ B.T, np.eye(12), atol=1e-12)
+    first, rows = OLoRA().factors(W, 3, 2.0)
+    assert np.allclose((first @ rows)[:3], W[:3], atol=1e-12), "three columns of Q make the first three rows of W"
     assert np.allclose(np.triu(A, 1), 0), "A is the transpose of an upper triangle"
 
 
@@ -228,11 +230,12 @@ def test_the_penalty_is_zero_for_orthonormal_columns_and_only_there():
 
 
 def test_importance_is_sensitivity_times_uncertainty_each_smoothed():
-    arrays = {"p": np.array([2.0, -1.0]), "p.sensitivity": np.array([0.1, 0.2]), "p.uncertainty": np.array([0.3, 0.4])}
+    before, uncertainty, now = np.array([0.1, 5.0]), np.array([0.3, 0.4]), np.array([1.0, 3.0])  # one rises, one falls
+    arrays = {"p": np.array([2.0, -1.0]), "p.sensitivity": before.copy(), "p.uncertainty": uncertainty.copy()}
     judge(arrays, "p", np.array([0.5, 3.0]))
-    sensitivity = 0.85 * np.array([0.1, 0.2]) + 0.15 * np.array([1.0, 3.0])
+    sensitivity = 0.85 * before + 0.15 * now
     assert np.allclose(arrays["p.sensitivity"], sensitivity)
-    assert np.allclose(arrays["p.uncertainty"], 0.85 * np.array([0.3, 0.4]) + 0.15 * np.abs(np.array([1.0, 3.0]) - sensitivity))
+    assert np.allclose(arrays["p.uncertainty"], 0.85 * uncertainty + 0.15 * np.abs(now - sensitivity))
 
 
 def test_the_budget_goes_to_the_directions_that_matter_most_of_all_modules():

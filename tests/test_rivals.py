@@ -115,7 +115,7 @@ def test_the_starts_of_prefix_and_prompt():
     config, weights, _, _ = tiny_model()
     prompt = Prompt(3).init(config, weights, np.random.default_rng(0))["prompt"]
     assert all((weights["model.embed_tokens.weight"] == row).all(axis=1).any() for row in prompt)
-    for method, name in ((Prompt(40, "normal"), "prompt"), (Prefix(40, "normal"), "prefix")):
+    for method, name in ((Prompt(40, "normal"), "prompt"), (Prefix(40, "normal"), "prefix"), (PrefixNetwork(40), "prefix_input")):
         array = method.init(config, weights, np.random.default_rng(0))[name]
         assert abs(array.std() - 1) < 5 / np.sqrt(2 * array.size)
 
