@@ -28,6 +28,7 @@ class Config:
     rms_norm_eps: float = 1e-5
     rope_theta: float = 10000.0
     tie_word_embeddings: bool = False
+    attention_bias: bool = False  # q, k and v have a bias, as in Qwen2
 
     def __post_init__(self):
         if self.head_dim is None:
@@ -55,10 +56,12 @@ class Config:
         d, f = self.hidden_size, self.intermediate_size
         q, kv = self.num_attention_heads * self.head_dim, self.num_key_value_heads * self.head_dim
         linears = dict(zip(LINEARS, [(d, q), (d, kv), (d, kv), (q, d), (d, f), (d, f), (f, d)], strict=True))
+        biases = {f"{name}.bias": linears[name][1:] for name in LINEARS[:3]} if self.attention_bias else {}
         shapes = {"model.embed_tokens.weight": (self.vocab_size, d)}
         for i in range(self.num_hidden_layers):
             shapes[f"model.layers.{i}.input_layernorm.weight"] = (d,)
             shapes |= {f"model.layers.{i}.{name}.weight": shape for name, shape in linears.items()}
+            shapes |= {f"model.layers.{i}.{name}": shape for name, shape in biases.items()}
             shapes[f"model.layers.{i}.post_attention_layernorm.weight"] = (d,)
         shapes["model.norm.weight"] = (d,)
         if not self.tie_word_embeddings:
