@@ -4,9 +4,9 @@ import argparse
 import sys
 import warnings
 
-from minilora.commands import bench, demo, finetune, generate, gradcheck, pretrain
+from minilora.commands import bench, count, demo, finetune, generate, gradcheck, memory, pretrain
 
-COMMANDS = (demo, pretrain, finetune, generate, gradcheck, bench)
+COMMANDS = (demo, pretrain, finetune, generate, gradcheck, count, memory, bench)
 
 EXAMPLES = """\
 examples:
@@ -14,11 +14,21 @@ examples:
   minilora finetune --corpus pirate --rank 4 --out pirate   adapt the base that comes with the package
   minilora generate --adapter pirate "once upon a time"     let it speak
   minilora gradcheck --method lora                          is the backward pass right?
+  minilora count --d 4096 --k 4096 --rank 16                one matrix against its low-rank pair
+  minilora count --model llama-2-7b --targets q_proj,v_proj a whole model, and the line that PEFT prints
+  minilora memory --budget 8GB                              what can be trained in so much memory?
 """
 
 
+class Parser(argparse.ArgumentParser):
+    """One whose errors are one line, as all others of this program: argparse would print the usage before it."""
+
+    def error(self, message):
+        self.exit(2, f"minilora: {message}; {self.prog} --help explains\n")
+
+
 def parser():
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="minilora", description="LoRA by hand, on a CPU.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
