@@ -21,6 +21,7 @@ QWEN = {
     "num_key_value_heads": 2,
     "tie_word_embeddings": True,
     "sliding_window": 32768,
+    "attention_bias": True,  # which Qwen2 does not read: its biases are fixed
 }
 LLAMA_3_2_1B = {
     "model_type": "llama",
