@@ -133,7 +133,7 @@ class AdaLoRA(Method):
     def after_step(self, arrays, grads, step, steps):
         names = [name.removesuffix(".kept") for name in arrays if name.endswith(".kept")]
         last = int((1 - self.final) * steps)
-        if step <= last:
+        if step < last:
             for name in self.trainable(arrays):
                 judge(arrays, name, grads[name])
         if step == last or self.warmup * steps < step < last and step % self.interval == 0:
