@@ -7,9 +7,14 @@ import importlib
 
 __version__ = "0.1.0"
 
+METHODS = (
+    *("Full", "LoRA", "RsLoRA", "LoRAPlus", "LoRAFA", "DoRA", "PiSSA", "OLoRA", "VeRA", "LoRAXS", "AdaLoRA"),
+    *("Houlsby", "Pfeiffer", "Prefix", "PrefixNetwork", "GatedPrefix", "Prompt", "IA3", "BitFit", "Norms", "LastLayers"),
+)
 _HOMES = {
     **dict.fromkeys(("Adapter", "Base", "finetune", "load", "load_adapter", "pretrain"), "minilora.api"),
-    **dict.fromkeys(("Full", "LoRA"), "minilora.methods"),
+    **dict.fromkeys(METHODS, "minilora.methods"),
+    **dict.fromkeys(("Bank",), "minilora.adapters.bank"),
     **dict.fromkeys(("Recipe",), "minilora.training.loop"),
     **dict.fromkeys(("Config",), "minilora.transformer"),
 }

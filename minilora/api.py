@@ -44,11 +44,10 @@ class Base:
         Without an adapter the base speaks. Raises ValueError for a prompt that leaves no room in the context.
         """
         tokens = corpora.encode(prompt)
-        room = self.config.max_position_embeddings - len(tokens)
+        context = self.config.max_position_embeddings - (adapter.method.positions if adapter else 0)
+        room = context - len(tokens)
         if room < 1:
-            raise ValueError(
-                f"the prompt has {len(tokens)} tokens and the context {self.config.max_position_embeddings}: shorten the prompt"
-            )
+            raise ValueError(f"the prompt has {len(tokens)} tokens and the context {context}: shorten the prompt")
         rows = np.tile(tokens, (count, 1))  # (count, T)
         sites = self._sites(adapter)
         out = generate(self.config, self.weights, rows, min(length or room, room), sites, seed, temperature, top_k, top_p, stop=ord("\n"))
@@ -58,8 +57,8 @@ class Base:
     def held_out_loss(self, corpus, adapter=None, rows=64):
         """The loss on a corpus's held-out text -> nats a character, and how far that is above the generator's own (None if unknown)."""
         corpus = corpora.load(corpus)
-        inputs, targets = corpus.held_out(rows, self.config.max_position_embeddings)  # (rows, T) each
         method, arrays = (adapter.method, adapter.arrays) if adapter else (Method(), {})
+        inputs, targets = corpus.held_out(rows, self.config.max_position_embeddings - method.positions)  # (rows, T) each
         with workers(2) as pool:
             loss = evaluate(pool, self.config, self.weights, method, arrays, ops.choose(), inputs, targets)
         entropy = corpus.entropy(rows)

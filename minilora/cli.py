@@ -1,6 +1,7 @@
 """The command line: `minilora COMMAND --help` explains each command. A user's mistake is one line on stderr and exit code 2."""
 
 import argparse
+import os
 import sys
 import warnings
 
@@ -46,9 +47,13 @@ def show_warning(message, category, filename, lineno, file=None, line=None):
 
 def main(arguments=None):
     args = parser().parse_args(arguments)
-    warnings.showwarning = show_warning
     try:
-        return args.run(args) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = show_warning
+            return args.run(args) or 0
+    except BrokenPipeError:  # the reader, `head` for one, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except KeyboardInterrupt as stopped:
         print(f"\nminilora: {stopped or 'stopped'}", file=sys.stderr)
         return 130

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import minilora
 from minilora import gradcheck, ops
 from minilora.files.peft import load_adapter, save_adapter
 from minilora.methods import (
@@ -241,3 +242,8 @@ def test_saved_for_PEFT_and_read_back_it_gives_the_same_logits(method, tmp_path)
     found = {name: array.astype(np.float64) for name, array in found.items()}
     # Where the file holds other arrays than the method's own, they are rounded to float32 once more.
     assert np.allclose(logits(config, weights, tokens, read, found), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_it_stands_at_the_front_door(method):
+    assert getattr(minilora, method.__name__) is method

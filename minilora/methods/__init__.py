@@ -45,6 +45,6 @@ METHODS = (
     Norms,
     LastLayers,
 )
-REGISTRY = {method.name: method for method in METHODS[:2]}
+REGISTRY = {method.name: method for method in METHODS}
 
 __all__ = ["METHODS", "REGISTRY", "Method", *(method.__name__ for method in METHODS)]

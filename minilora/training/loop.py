@@ -106,7 +106,7 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
     finite, after going back to the last good state; KeyboardInterrupt on Ctrl-C, after saving; ValueError for text that is too short.
     """
     # Text that is too short should be refused before any work is done.
-    held_out = corpus.held_out(recipe.held_out, config.max_position_embeddings)
+    held_out = corpus.held_out(recipe.held_out, config.max_position_embeddings - method.positions)
     corpus.train_batch(np.random.default_rng(0), 1, recipe.length)
     entropy = corpus.entropy(recipe.held_out)
 

@@ -17,12 +17,14 @@ from minilora.transformer.sites import Sites, add_grad, lowest_layer
 
 def init(config, rng, std=0.02, dtype=np.float32):
     """Random weights, name -> array: normal with deviation `std`, the two that write to the residual stream divided by sqrt(2 L)
-    (Radford et al. 2019, GPT-2, section 2.3), gains one.
+    (Radford et al. 2019, GPT-2, section 2.3), gains one, biases zero.
     """
     weights = {}
     for name, shape in config.shapes().items():
         if name.endswith("norm.weight"):
             weights[name] = np.ones(shape, dtype)
+        elif name.endswith(".bias"):
+            weights[name] = np.zeros(shape, dtype)
         else:
             shrink = (2 * config.num_hidden_layers) ** -0.5 if re.search("o_proj|down_proj", name) else 1.0
             weights[name] = (rng.standard_normal(shape) * std * shrink).astype(dtype)
