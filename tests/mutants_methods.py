@@ -387,6 +387,11 @@ RIVALS = [
     ),
     *of(
         "methods/ia3.py",
+        "IA3.modules",
+        ('name in outputs if f"{name}.bias" in config.shapes()', "name in outputs if False", "a bias left as it was, unlike PEFT's"),
+    ),
+    *of(
+        "methods/ia3.py",
         "IA3.merge",
         ("base[weight] * arrays", "base[weight] + arrays", "added, not multiplied"),
     ),
@@ -394,6 +399,7 @@ RIVALS = [
         "methods/bitfit.py",
         "BitFit.init",
         ("np.zeros", "np.ones", "biases start at one"),
+        ("np.array(base[name]) if name in base else ", "", "the base's own biases lost"),
     ),
     *of(
         "methods/bitfit.py",

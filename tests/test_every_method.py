@@ -1,5 +1,7 @@
 """What holds for every method: gradients at its sites and in the model, count, start, merge, decoding, files; the base is only read."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -216,6 +218,24 @@ def test_merging_equals_the_adapted_model_or_is_refused(method):
     adapted, merged = logits(config, weights, tokens, method, arrays), forward(config, method.merge(config, weights, arrays), tokens)[0]
     assert np.allclose(merged, adapted, rtol=0, atol=1e-12 * np.abs(adapted).max())
     assert not np.allclose(merged, forward(config, weights, tokens)[0])
+
+
+@every
+def test_a_base_with_biases_keeps_them(method):
+    config, weights, tokens, _ = tiny_model()
+    config, rng = replace(config, attention_bias=True), np.random.default_rng(4)
+    weights |= {name: rng.normal(size=shape) for name, shape in config.shapes().items() if name.endswith(".bias")}
+    if isinstance(method, IA3):
+        with pytest.raises(ValueError, match="k_proj has a bias, which ia3 would have to stretch as well and does not"):
+            method.init(config, weights, rng)
+        return
+    start = logits(config, weights, tokens, method, method.init(config, weights, rng))
+    assert type(method) not in EXACT or np.array_equal(start, forward(config, weights, tokens)[0])
+    arrays = midway(method, config, weights)
+    adapted = logits(config, weights, tokens, method, arrays)
+    if not isinstance(method, UNMERGEABLE):
+        merged, _ = forward(config, method.merge(config, weights, arrays), tokens)
+        assert np.allclose(merged, adapted, rtol=0, atol=1e-12 * np.abs(adapted).max())
 
 
 @every

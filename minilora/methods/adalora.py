@@ -13,7 +13,8 @@ After each step every entry p of A, e and B is judged by the product of two runn
 means over its column of A and its row of B (equation 7). At intervals the e of all but the most important directions are set to zero; how
 many stay falls from r a module to the target, as a cube (equation 12). A direction may come back until the last allocation.
 
-Left out: shrinking the arrays in the end. The file that PEFT reads holds zeros in e where PEFT itself leaves the directions out.
+Left out: shrinking the arrays in the end. The file that PEFT reads holds zeros in e where PEFT itself leaves directions out and says so in
+a rank_pattern; a file with one is refused.
 """
 
 from dataclasses import dataclass
@@ -73,6 +74,7 @@ class AdaLoRA(Method):
     interval: int = 10
 
     name = "adalora"
+    learning_rate = 3e-2
 
     def __post_init__(self):
         if self.target_rank is None:
@@ -132,7 +134,7 @@ class AdaLoRA(Method):
 
     def after_step(self, arrays, grads, step, steps):
         names = [name.removesuffix(".kept") for name in arrays if name.endswith(".kept")]
-        last = int((1 - self.final) * steps)
+        last = round((1 - self.final) * steps)
         if step < last:
             for name in self.trainable(arrays):
                 judge(arrays, name, grads[name])

@@ -89,6 +89,8 @@ class Bottleneck(Method):
 
     width: int = 8
 
+    learning_rate = 2e-2
+
     def __post_init__(self):
         if self.width < 1:
             raise ValueError(f"width {self.width} of {self.name} must be at least 1")

@@ -78,6 +78,7 @@ class GatedPrefix(Method):
     length: int = 8
 
     name = "gated-prefix"
+    learning_rate = 1e-1
 
     def __post_init__(self):
         check_length(self)

@@ -73,18 +73,24 @@ class IA3Sites(Sites):
 
 @dataclass(frozen=True)
 class IA3(Method):
-    """The modules whose output is stretched, and those whose input is. Raises ValueError for a module that is named in both."""
+    """The modules whose output is stretched, and those whose input is.
+
+    Raises ValueError for a module that is named in both, and for an output with a bias.
+    """
 
     outputs: str | tuple = ("k_proj", "v_proj")
     inputs: str | tuple = ("down_proj",)
 
     name = "ia3"
+    learning_rate = 1e-1
 
     def modules(self, config):
         """-> stretched at the output: module -> (d, k), and stretched at the input."""
         outputs, inputs = (refuse_embedding(resolve(targets, config), self.name) for targets in (self.outputs, self.inputs))
         if both := outputs.keys() & inputs.keys():
             raise ValueError(f"{min(both)} is named in the outputs and in the inputs of ia3: choose one of them")
+        if biased := [name for name in outputs if f"{name}.bias" in config.shapes()]:
+            raise ValueError(f"{biased[0]} has a bias, which ia3 would have to stretch as well and does not: leave it out of the outputs")
         return outputs, inputs
 
     def init(self, config, base, rng):

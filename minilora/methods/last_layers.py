@@ -16,7 +16,7 @@ class LastLayers(Copies):
     layers: int = 1
 
     name = "last-layers"
-    learning_rate = 2e-3
+    learning_rate = 1e-3
 
     def shapes(self, config):
         if not 1 <= self.layers <= config.num_hidden_layers:

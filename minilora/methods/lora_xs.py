@@ -61,6 +61,7 @@ class LoRAXS(LoRAFA):
     """LoRA's dials, save initialisation and dropout."""
 
     name = "lora-xs"
+    learning_rate = 3e-2
 
     def init(self, config, base, rng):
         arrays = {}

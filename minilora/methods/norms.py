@@ -14,6 +14,7 @@ class Norms(Copies):
     """The gain before each attention, before each MLP, and before the head: (2 L + 1) d numbers."""
 
     name = "norms"
+    learning_rate = 1e-1
 
     def shapes(self, config):
         return {name: shape for name, shape in config.shapes().items() if name.endswith("norm.weight")}

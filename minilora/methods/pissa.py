@@ -10,7 +10,7 @@ PEFT writes W - s A0 B0 over the base. Here the base stays as it is, and A0 and 
     y = x W + s ((x A) B - (x A0) B0)
 
 which begins as the base up to rounding. The gradients of A and B are LoRA's, and dx loses s (dy B0.T) A0.T. The update is
-s (A B - A0 B0) = s [A, A0] [B; -B0], a LoRA of rank 2 r: that is what is exported, for any base that is not PiSSA's.
+s (A B - A0 B0) = s [A, A0] [B; -B0], a LoRA of rank 2 r: that is what is exported, and it fits the base as everybody has it.
 
 Left out: the randomised SVD that large matrices call for.
 """
@@ -50,6 +50,7 @@ class PiSSA(LoRA):
     """LoRA's dials, save the initialisation. Raises ValueError for a rank above half of a matrix's: exported, it is twice as high."""
 
     name = "pissa"
+    learning_rate = 2e-3
 
     def factors(self, W, r, s):
         """W (d, k) -> A0 (d, r), B0 (r, k)."""

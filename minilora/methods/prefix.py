@@ -85,6 +85,7 @@ class Prefix(Method):
     init_scheme: str = "vocab"
 
     name = "prefix"
+    learning_rate = 2e-1
 
     def __post_init__(self):
         check_length(self)

@@ -56,6 +56,7 @@ class PrefixNetwork(Method):
     width: int = 64
 
     name = "prefix-network"
+    learning_rate = 3e-2
 
     def __post_init__(self):
         check_length(self)

@@ -46,6 +46,7 @@ class Prompt(Method):
     init_scheme: str = "vocab"
 
     name = "prompt"
+    learning_rate = 1e-1
 
     def __post_init__(self):
         check_length(self)

@@ -73,6 +73,7 @@ class VeRA(Method):
     a_initial: float = 0.1
 
     name = "vera"
+    learning_rate = 3e-2
 
     def __post_init__(self):
         if self.rank < 1:
