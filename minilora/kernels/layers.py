@@ -20,15 +20,16 @@ def rmsnorm_rows(x, gain, eps, y, rstd):
         total = x.dtype.type(0)
         for p in range(d):
             total += x[i, p] * x[i, p]
-        rstd[i] = one / np.sqrt(total / x.dtype.type(d) + eps)
+        rstd[i] = one / np.sqrt(total / x.dtype.type(d) + x.dtype.type(eps))
         for p in range(d):
             y[i, p] = x[i, p] * rstd[i] * gain[p]
 
 
 def rmsnorm_forward(x, gain, eps):
-    y, rstd = np.empty_like(x), np.empty(x.shape[:-1], x.dtype)  # (..., d), (...)
-    rmsnorm_rows(x.reshape(-1, x.shape[-1]), gain, x.dtype.type(eps), y.reshape(-1, x.shape[-1]), rstd.reshape(-1))
-    return y, (x, gain, rstd)
+    rows = x.reshape(-1, x.shape[-1])  # (n, d)
+    y, rstd = np.empty_like(rows), np.empty(len(rows), x.dtype)  # (n, d), (n,)
+    rmsnorm_rows(rows, gain, eps, y, rstd)
+    return y.reshape(x.shape), (x, gain, rstd)
 
 
 @compiled
@@ -47,7 +48,7 @@ def rmsnorm_backward_rows(dy, x, gain, rstd, dx):
 def rmsnorm_backward(dy, cache, into=None):
     x, gain, rstd = cache
     dx, d = np.zeros_like(x) if into is None else into, x.shape[-1]  # (..., d)
-    rmsnorm_backward_rows(dy.reshape(-1, d), x.reshape(-1, d), gain, rstd.reshape(-1), dx.reshape(-1, d))
+    rmsnorm_backward_rows(dy.reshape(-1, d), x.reshape(-1, d), gain, rstd, dx.reshape(-1, d))
     return dx
 
 
@@ -62,7 +63,7 @@ def rmsnorm_gain_rows(dy, x, rstd, dgain):
 def rmsnorm_gain_backward(dy, cache):
     x, gain, rstd = cache
     dgain, d = np.zeros(gain.shape, dy.dtype), x.shape[-1]  # (d,)
-    rmsnorm_gain_rows(dy.reshape(-1, d), x.reshape(-1, d), rstd.reshape(-1), dgain)
+    rmsnorm_gain_rows(dy.reshape(-1, d), x.reshape(-1, d), rstd, dgain)
     return dgain
 
 

@@ -7,6 +7,7 @@ never computed, and a frozen linear layer keeps no input.
 Left out: dropout in the base, recomputation of activations, mixed precision.
 """
 
+import functools
 import re
 
 import numpy as np
@@ -34,6 +35,18 @@ def init(config, rng, std=0.02, dtype=np.float32):
 def frequencies(config):
     """The rotary frequencies theta^(-2i/c), i = 0 .. c/2 - 1 -> (c / 2,)."""
     return config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
+
+
+@functools.lru_cache(maxsize=4)
+def rotations_up_to(config, length, dtype):
+    """cos and sin (length, c / 2) of the positions 0 .. length - 1. They are kept, and must not be written to."""
+    return layers.rope_tables(np.arange(length), frequencies(config), dtype)
+
+
+def rotations(config, start, length, dtype):
+    """cos and sin (length, c / 2) of the positions from `start` on. Each step of decoding asks for one more: powers of two are kept."""
+    kept = 1 << (start + length - 1).bit_length()
+    return tuple(table[start : start + length] for table in rotations_up_to(config, kept, dtype))
 
 
 def linear_forward(sites, weights, name, x):
@@ -150,7 +163,7 @@ def forward(config, weights, tokens, sites=None, past=None):
     start = sites.position_offset + (past.length if past is not None else 0)
     if start + length > config.max_position_embeddings:
         raise ValueError(f"{start + length} positions do not fit the context of {config.max_position_embeddings}: shorten the text")
-    tables = layers.rope_tables(np.arange(start, start + length), frequencies(config), x.dtype)  # (P + T, c/2) each
+    tables = rotations(config, start, length, x.dtype)  # (P + T, c/2) each
     caches = []
     for i in range(config.num_hidden_layers):
         x, cache = block_forward(config, sites, weights, i, x, batch, tables, past)
