@@ -1,12 +1,15 @@
 """The whole model, end to end, against central differences."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from minilora import gradcheck
 from minilora.methods.check import tiny_model
 from minilora.transformer import Config, Sites, init, loss
-from minilora.transformer.model import loss_backward
+from minilora.transformer.config import Llama3Scaling
+from minilora.transformer.model import frequencies, loss_backward
 from minilora.transformer.sites import lowest_layer
 
 
@@ -35,6 +38,33 @@ def test_a_bias_that_the_base_lacks_can_be_added_and_trained():
     grads = loss_backward(loss(config, weights, tokens, targets, Sites(biases))[1])
     rows = gradcheck.check(lambda: loss(config, weights, tokens, targets, Sites(biases))[0], biases, grads)
     assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
+
+
+def test_biases_norms_of_queries_and_keys_and_a_scaled_rotation():
+    config, weights, tokens, targets = tiny_model()
+    config = replace(config, attention_bias=True, qk_norm=True, rope_scaling=Llama3Scaling(8.0, 1.0, 4.0, 16))
+    rng = np.random.default_rng(4)
+    weights |= {name: rng.normal(1, 0.2, shape) for name, shape in config.shapes().items() if name not in weights}
+    grads = loss_backward(loss(config, weights, tokens, targets, Sites(weights))[1])
+    assert grads.keys() == weights.keys() and "model.layers.0.self_attn.q_norm.weight" in grads
+    rows = gradcheck.check(lambda: loss(config, weights, tokens, targets)[0], weights, grads)
+    assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
+
+
+def test_the_scaled_rotation_slows_the_slow_ones_and_keeps_the_fast_ones():
+    config = Config(head_dim=64, rope_theta=5e5)
+    plain, scaled = frequencies(config), frequencies(replace(config, rope_scaling=Llama3Scaling(8.0, 1.0, 4.0, 8192)))
+    turns = 8192 * plain / (2 * np.pi)
+    assert np.array_equal(scaled[turns > 4], plain[turns > 4]) and np.allclose(scaled[turns < 1], plain[turns < 1] / 8, rtol=1e-15)
+    (between,) = np.flatnonzero((turns > 1) & (turns < 4))[:1]
+    kept = (turns[between] - 1) / 3
+    assert scaled[between] == pytest.approx(kept * plain[between] + (1 - kept) * plain[between] / 8)
+
+
+@pytest.mark.parametrize("values", [(0.5,), (8.0, 4.0, 4.0), (8.0, 0.0), (8.0, 1.0, 4.0, 0), (float("nan"),)])
+def test_a_scaling_that_makes_no_sense_is_refused(values):
+    with pytest.raises(ValueError, match="makes no sense: factor is at least 1"):
+        Llama3Scaling(*values)
 
 
 def test_initial_loss_is_that_of_equal_logits():

@@ -33,8 +33,9 @@ def init(config, rng, std=0.02, dtype=np.float32):
 
 
 def frequencies(config):
-    """The rotary frequencies theta^(-2i/c), i = 0 .. c/2 - 1 -> (c / 2,)."""
-    return config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)
+    """The rotary frequencies theta^(-2i/c), i = 0 .. c/2 - 1 -> (c / 2,), the slow ones slowed where the model scales them."""
+    plain = config.rope_theta ** (-np.arange(0, config.head_dim, 2) / config.head_dim)  # (c/2,)
+    return plain if config.rope_scaling is None else config.rope_scaling.slowed(plain)
 
 
 @functools.lru_cache(maxsize=4)
@@ -72,11 +73,27 @@ def norm_backward(sites, name, dy, cache, grads, into=None):
     return sites.ops.rmsnorm_backward(dy, cache, into)  # (N, d)
 
 
+def head_norm_forward(config, sites, weights, name, x):
+    """The norm of each head of queries or keys by itself, where the model has one: x (N, heads * c) -> (N, heads * c), cache."""
+    if not config.qk_norm:
+        return x, None
+    y, cache = sites.ops.rmsnorm_forward(x.reshape(-1, config.head_dim), weights[f"{name}.weight"], config.rms_norm_eps)  # (N heads, c)
+    return y.reshape(x.shape), cache
+
+
+def head_norm_backward(sites, name, dy, cache, grads):
+    if cache is None:
+        return dy
+    return norm_backward(sites, name, dy.reshape(cache[0].shape), cache, grads).reshape(dy.shape)  # (N, heads * c)
+
+
 def attention_forward(config, sites, weights, i, x, batch, tables, past=None):
     ops, name = sites.ops, f"model.layers.{i}.self_attn"
     q, cq = linear_forward(sites, weights, f"{name}.q_proj", x)  # (N, H c)
     k, ck = linear_forward(sites, weights, f"{name}.k_proj", x)  # (N, G c)
     v, cv = linear_forward(sites, weights, f"{name}.v_proj", x)  # (N, G c)
+    q, cqn = head_norm_forward(config, sites, weights, f"{name}.q_norm", q)
+    k, ckn = head_norm_forward(config, sites, weights, f"{name}.k_norm", k)
     q = ops.rope_forward(ops.split_heads(q, batch, config.num_attention_heads), *tables)  # (batch, H, T, c)
     k = ops.rope_forward(ops.split_heads(k, batch, config.num_key_value_heads), *tables)  # (batch, G, T, c)
     v = ops.split_heads(v, batch, config.num_key_value_heads)  # (batch, G, T, c)
@@ -84,17 +101,19 @@ def attention_forward(config, sites, weights, i, x, batch, tables, past=None):
         k, v = past.append(i, k, v)  # (batch, G, S, c) each: everything seen so far
     o, ca = sites.attention_forward(i, q, k, v)  # (batch, H, T, c)
     y, co = linear_forward(sites, weights, f"{name}.o_proj", ops.join_heads(o))  # (N, d)
-    return y, (cq, ck, cv, tables, ca, co, batch)
+    return y, (cq, ck, cv, tables, ca, co, batch, cqn, ckn)
 
 
 def attention_backward(config, sites, i, dy, cache, grads, need_dx):
     ops, name = sites.ops, f"model.layers.{i}.self_attn"
-    cq, ck, cv, tables, ca, co, batch = cache
+    cq, ck, cv, tables, ca, co, batch, cqn, ckn = cache
     do = ops.split_heads(linear_backward(sites, f"{name}.o_proj", dy, co, grads), batch, config.num_attention_heads)  # (batch, H, T, c)
     dq, dk, dv = sites.attention_backward(i, do, ca, grads)
     dv = ops.join_heads(dv)  # (N, G c)
     dk = ops.join_heads(ops.rope_backward(dk, *tables))  # (N, G c)
     dq = ops.join_heads(ops.rope_backward(dq, *tables))  # (N, H c)
+    dk = head_norm_backward(sites, f"{name}.k_norm", dk, ckn, grads)
+    dq = head_norm_backward(sites, f"{name}.q_norm", dq, cqn, grads)
     dx = linear_backward(sites, f"{name}.v_proj", dv, cv, grads, None, need_dx)  # (N, d)    q, k and v read the same x
     dx = linear_backward(sites, f"{name}.k_proj", dk, ck, grads, dx, need_dx)
     return linear_backward(sites, f"{name}.q_proj", dq, cq, grads, dx, need_dx)
