@@ -9,10 +9,20 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 
+def make_folder(folder):
+    """Make the folder unless it is there -> its Path. NotADirectoryError where a file is in the way."""
+    folder = Path(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        raise NotADirectoryError(f"{folder} cannot be a folder, for a file is in the way: choose another name") from None
+    return folder
+
+
 def write_bytes(path, data):
     """Put `data` in the file `path`. A process killed at any moment leaves the old file or the new one, never a part of one."""
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     beside = path.with_name(f".{path.name}.partial")
     with open(beside, "wb") as file:
         file.write(data)

@@ -23,10 +23,11 @@ def fingerprint(base):
 
 
 def describe(method, recipe, corpus, base):
-    """What a run was asked to do, as plain data."""
-    return json.loads(
-        json.dumps({"method": method.name, **asdict(method), "recipe": asdict(recipe), "corpus": corpus.name, "base": fingerprint(base)})
-    )
+    """What a run was asked to do, as flat plain data."""
+    asked = {"method": method.name, "corpus": corpus.name, "base": fingerprint(base)}
+    for part, settings in (("method", method), ("recipe", recipe)):
+        asked |= {f"{part}.{name}": value for name, value in asdict(settings).items()}
+    return json.loads(json.dumps(asked))  # as it will be read again: tuples become lists
 
 
 def save(path, run, description):
@@ -38,6 +39,8 @@ def save(path, run, description):
 
 def restore(path, run, description):
     """Fill `run` from the file. Raises FileNotFoundError, or ValueError where the file belongs to another run: nothing is changed then."""
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path} to resume from: name the folder of the run, or begin anew")
     tensors, metadata = load_arrays(path)
     stored = json.loads(metadata.get("run", "{}"))
     for key in sorted(stored.keys() | description.keys()):

@@ -57,6 +57,7 @@ def evaluate(pool, config, base, method, arrays, ops, inputs, targets, rows=16):
     parts = [slice(i, i + rows) for i in range(0, len(inputs), rows)]
 
     def run(part):
-        return model.loss(config, base, inputs[part], targets[part], method.sites(config, arrays, ops), count)[0]
+        with np.errstate(over="ignore", invalid="ignore"):
+            return model.loss(config, base, inputs[part], targets[part], method.sites(config, arrays, ops), count)[0]
 
     return float(sum(pool.map(run, parts)))

@@ -10,16 +10,14 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 from tqdm.auto import tqdm
 
+from minilora.files.atomic import make_folder
 from minilora.training import checkpoint
 from minilora.training.adamw import flatten, warmup_cosine
 from minilora.training.gradients import evaluate, step_gradients, workers
-
-KEEP_EVERY = 50  # steps between copies of a state whose loss was finite
 
 
 @dataclass(frozen=True)
@@ -41,11 +39,14 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
-        for name in ("steps", "batch", "length", "accumulation", "shards", "evaluate_every", "held_out"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least 1")
+        ones = ("steps", "batch", "length", "accumulation", "shards", "evaluate_every", "held_out")
+        for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(("warmup", "weight_decay", "seed"), 0)}.items():
+            if not getattr(self, name) >= least:
+                raise ValueError(f"{name} is {getattr(self, name)}, it must be at least {least}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise ValueError(f"learning rate {self.learning_rate} must be above 0: 1e-2 suits LoRA here, 1e-3 full fine-tuning")
+        if not (self.clip > 0 and 0 <= self.beta2 < 1):
+            raise ValueError(f"clip is {self.clip} and beta2 {self.beta2}: the one must be above 0, the other in 0 <= beta2 < 1")
         if self.batch < self.accumulation * self.shards:
             raise ValueError(
                 f"a batch of {self.batch} rows cannot be cut into {self.accumulation} x {self.shards} shards: enlarge the batch"
@@ -68,10 +69,13 @@ class Run:
     log: list = field(default_factory=list)  # rows: step, loss, held_out, excess (nats a character), seconds (a step)
 
     def state(self):
-        return self.p.copy(), self.m.copy(), self.v.copy(), self.step
+        return {name: array.copy() for name, array in self.arrays.items()}, self.m.copy(), self.v.copy(), self.step, len(self.log)
 
     def go_back(self, state):
-        self.p[:], self.m[:], self.v[:], self.step = state
+        arrays, self.m[:], self.v[:], self.step, rows = state
+        for name, array in arrays.items():
+            self.arrays[name][...] = array
+        del self.log[rows:]
 
 
 def start(method, arrays):
@@ -82,93 +86,100 @@ def start(method, arrays):
 
 @contextmanager
 def until_interrupted():
-    """Ctrl-C asks the loop to stop after the step that it is in; a second Ctrl-C stops it at once."""
+    """Ctrl-C, or a request to terminate, asks the loop to stop after the step that it is in; a second one stops it at once."""
     asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield asked
         return
 
-    def ask(*_):
+    def ask(number, frame):
         asked.set()
-        signal.signal(signal.SIGINT, before)
+        signal.signal(number, before[number])
 
-    before = signal.signal(signal.SIGINT, ask)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield asked
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, num_workers=2, progress=True):
     """Train the method's arrays on the corpus; the base is only read -> the finished Run.
 
-    With a `folder`, a checkpoint is kept there, and `resume` goes on from it. Raises Diverged where the loss or the gradient stops being
-    finite, after going back to the last good state; KeyboardInterrupt on Ctrl-C, after saving; ValueError for text that is too short.
+    With a `folder`, a checkpoint is kept there, and `resume` goes on from it. Raises Diverged where a loss or the gradient stops being
+    finite, after going back to the last good state, the one of the last evaluation; KeyboardInterrupt on Ctrl-C, after saving; ValueError
+    for text that is too short and for rows that are too long.
     """
-    # Text that is too short should be refused before any work is done.
-    held_out = corpus.held_out(recipe.held_out, config.max_position_embeddings - method.positions)
+    # What cannot work is refused before any work is done.
+    room = config.max_position_embeddings - method.positions
+    if recipe.length > room:
+        raise ValueError(f"length is {recipe.length}, and the context has room for {room} characters: choose a smaller length")
     corpus.train_batch(np.random.default_rng(0), 1, recipe.length)
+    held_out = corpus.held_out(recipe.held_out, room)
     entropy = corpus.entropy(recipe.held_out)
 
     run = start(method, method.init(config, base, np.random.default_rng([recipe.seed, 0])))
+    method.sites(config, run.arrays, ops)  # dials that make no sense, an alpha of zero for one
     shapes = {name: run.arrays[name].shape for name in method.trainable(run.arrays)}
     multiples = method.learning_rates({name: run.arrays[name] for name in shapes})
     multiples = np.concatenate([np.full(math.prod(shape), multiples[name], run.p.dtype) for name, shape in shapes.items()])  # (P,)
     decays = np.concatenate([np.full(math.prod(shape), recipe.weight_decay * (len(shape) > 1), run.p.dtype) for shape in shapes.values()])
     g = np.empty_like(run.p)  # (P,)
 
-    path = Path(folder) / "checkpoint.safetensors" if folder else None
+    path = make_folder(folder) / "checkpoint.safetensors" if folder else None
     description = checkpoint.describe(method, recipe, corpus, base) if path else None
     if path and resume:
         checkpoint.restore(path, run, description)
+
+    good, seconds, first = run.state(), 0.0, run.step
 
     def save():
         if path:
             checkpoint.save(path, run, description)
 
-    good, seconds, first = run.state(), 0.0, run.step
-    with workers(num_workers) as pool, until_interrupted() as asked:
-        bar = tqdm(total=recipe.steps, initial=run.step, desc=f"{method.name} on {corpus.name}", unit="step", disable=not progress)
-        with bar:
-            while run.step < recipe.steps:
-                began = time.perf_counter()
-                seed = (recipe.seed, 1 + run.step)
-                inputs, targets = corpus.train_batch(np.random.default_rng(seed), recipe.batch, recipe.length)  # (batch, length) each
-                loss, grads = step_gradients(
-                    pool, config, base, method, run.arrays, ops, inputs, targets, recipe.shards, recipe.accumulation, seed
-                )
-                loss += method.penalty(run.arrays, grads)
-                np.concatenate([grads[name].ravel() for name in shapes], out=g)
-                norm = ops.clip(g, recipe.clip)
-                if not (math.isfinite(loss) and math.isfinite(norm)):
-                    failed = run.step + 1
-                    run.go_back(good)
-                    save()
-                    raise Diverged(
-                        f"the loss at step {failed} is {loss} and the gradient's norm {norm}: try a learning rate below "
-                        f"{recipe.learning_rate:g} or a longer warm-up; the last good state, of step {run.step}, "
-                        + (f"is in {path}" if path else "was not kept on disk: name a folder to keep it")
-                    )
-                if run.step % KEEP_EVERY == 0:
-                    good = run.state()
-                share = warmup_cosine(run.step, recipe.steps, recipe.warmup)
-                run.step += 1
-                rate = (recipe.learning_rate * share * multiples).astype(run.p.dtype)  # (P,)
-                ops.adamw_step(run.p, g, run.m, run.v, run.step, rate, decays, beta2=recipe.beta2)
-                method.after_step(run.arrays, grads, run.step, recipe.steps)
+    def refuse(what):
+        run.go_back(good)
+        save()
+        kept = f"is in {path}" if path else "was not kept on disk: name a folder to keep it"
+        advice = f"try a learning rate below {recipe.learning_rate:g} or a longer warm-up"
+        raise Diverged(f"{what}: {advice}; the last good state, of step {run.step}, {kept}")
 
-                seconds += time.perf_counter() - began
-                tokens = recipe.batch * recipe.length * (run.step - first)
-                bar.update()
-                bar.set_postfix_str(f"loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s", refresh=False)
-                if run.step % recipe.evaluate_every == 0 or run.step == recipe.steps:
-                    held = evaluate(pool, config, base, method, run.arrays, ops, *held_out)
-                    excess = None if entropy is None else held - entropy
-                    run.log.append(
-                        {"step": run.step, "loss": loss, "held_out": held, "excess": excess, "seconds": seconds / (run.step - first)}
-                    )
-                    save()
-                if asked.is_set():
-                    save()
-                    raise KeyboardInterrupt(f"stopped after step {run.step}" + (f"; it is kept in {path}" if path else ""))
+    bar = tqdm(total=recipe.steps, initial=run.step, desc=f"{method.name} on {corpus.name}", unit="step", disable=not progress)
+    with workers(num_workers) as pool, until_interrupted() as asked, bar:
+        while run.step < recipe.steps:
+            began = time.perf_counter()
+            seed = (recipe.seed, 1 + run.step)
+            inputs, targets = corpus.train_batch(np.random.default_rng(seed), recipe.batch, recipe.length)  # (batch, length) each
+            loss, grads = step_gradients(
+                pool, config, base, method, run.arrays, ops, inputs, targets, recipe.shards, recipe.accumulation, seed
+            )
+            loss += method.penalty(run.arrays, grads)
+            np.concatenate([grads[name].ravel() for name in shapes], out=g)
+            norm = ops.clip(g, recipe.clip)
+            if not (math.isfinite(loss) and math.isfinite(norm)):
+                refuse(f"the loss at step {run.step + 1} is {loss} and the gradient's norm {norm}")
+            share = warmup_cosine(run.step, recipe.steps, recipe.warmup)
+            run.step += 1
+            rate = (recipe.learning_rate * share * multiples).astype(run.p.dtype)  # (P,)
+            ops.adamw_step(run.p, g, run.m, run.v, run.step, rate, decays, beta2=recipe.beta2)
+            method.after_step(run.arrays, grads, run.step, recipe.steps)
+
+            seconds += time.perf_counter() - began
+            tokens = recipe.batch * recipe.length * (run.step - first)
+            bar.set_postfix_str(f"loss {loss:.3f}, {tokens / seconds:,.0f} tokens/s", refresh=False)
+            bar.update()
+            if run.step % recipe.evaluate_every == 0 or run.step == recipe.steps:
+                held = evaluate(pool, config, base, method, run.arrays, ops, *held_out)
+                if not math.isfinite(held):
+                    refuse(f"the held-out loss after step {run.step} is {held}")
+                excess = None if entropy is None else held - entropy
+                run.log.append(
+                    {"step": run.step, "loss": loss, "held_out": held, "excess": excess, "seconds": seconds / (run.step - first)}
+                )
+                save()
+                good = run.state()
+            if asked.is_set():
+                save()
+                raise KeyboardInterrupt(f"stopped after step {run.step}" + (f"; it is kept in {path}" if path else ""))
     return run
