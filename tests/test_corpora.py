@@ -114,11 +114,18 @@ def test_a_text_that_cannot_be_learnt_from_is_refused(tmp_path, content, message
 
 def test_a_text_shorter_than_a_row_is_refused(tmp_path):
     corpus = corpora.load(own(tmp_path, "x" * 99))
-    with pytest.raises(ValueError, match="own.txt: the train part has 90 characters and a row takes 91: give it 910 characters"):
+    with pytest.raises(ValueError, match="own.txt: a row takes 91 characters and there are 90 to train on: give it 101 or shorten the row"):
         corpus.train_batch(rng(), 1, 91)
-    with pytest.raises(ValueError, match="own.txt: the held-out part has 9 characters and a row takes 10: give it 100 characters"):
-        corpus.held_out(1, 10)
-    assert corpus.train_batch(rng(), 1, 90)[0].shape == (1, 90) and corpus.held_out(1, 9)[0].shape == (1, 9)
+    assert corpus.train_batch(rng(), 1, 90)[0].shape == (1, 90)
+    assert corpora.load(own(tmp_path, "x" * 101)).train_batch(rng(), 1, 91)[0].shape == (1, 91)
+    with pytest.raises(ValueError, match="own.txt: a row takes 91 characters"):
+        corpora.load(own(tmp_path, "x" * 100)).train_batch(rng(), 1, 91)
+
+
+def test_a_held_out_part_shorter_than_a_row_is_one_shorter_row(tmp_path):
+    assert corpora.load(own(tmp_path, "x" * 99)).held_out(5, 256)[0].shape == (1, 9)
+    with pytest.raises(ValueError, match="own.txt has 9 characters, and a tenth is to be held out: give it at least 10"):
+        corpora.load(own(tmp_path, "x" * 9)).held_out(5, 256)
 
 
 def test_a_path_that_leads_nowhere_is_said(tmp_path):

@@ -82,26 +82,31 @@ class Text:
 
     def train_batch(self, rng, batch, T):
         """-> inputs, targets (batch, T), each row from a random place of the train part. ValueError if that is shorter than a row."""
-        data = self._part("train", T)  # (characters,)
+        data, _ = self._parts()  # (characters,)
+        if len(data) < T:
+            enough = T + (T - 1) // 9  # of which nine tenths are T
+            raise ValueError(
+                f"{self.name}: a row takes {T} characters and there are {len(data)} to train on: give it {enough} or shorten the row"
+            )
         starts = rng.integers(len(data) - T + 1, size=batch)
         return shift([[BEGIN, *data[start : start + T]] for start in starts], T)
 
     def held_out(self, count, T):
-        """-> inputs, targets (count, T): rows one after the other, fewer where the held-out part ends. ValueError if there is not one."""
-        data = self._part("held-out", T)  # (characters,)
+        """-> inputs, targets (count, T): rows one after the other, fewer where the held-out part ends; a part shorter than T is one row
+        of its length. ValueError if there is no such part.
+        """
+        _, data = self._parts()  # (characters,)
+        if not len(data):
+            raise ValueError(f"{self.name} has {len(self.data)} characters, and a tenth is to be held out: give it at least 10")
+        T = min(T, len(data))
         starts = range(0, len(data) - T + 1, T)[:count]
         return shift([[BEGIN, *data[start : start + T]] for start in starts], T)
 
     def entropy(self, count):
         """None: nobody knows the probability of real text."""
 
-    def _part(self, which, T):
-        cut = len(self.data) - len(self.data) // 10
-        part = self.data[:cut] if which == "train" else self.data[cut:]
-        if len(part) < T:
-            needs = f"a row takes {T}: give it {10 * T} characters or shorten the row"
-            raise ValueError(f"{self.name}: the {which} part has {len(part)} characters and {needs}")
-        return part
+    def _parts(self):
+        return np.split(self.data, [len(self.data) - len(self.data) // 10])
 
 
 def from_text(name, text):
