@@ -41,8 +41,10 @@ class Base:
     def generate(self, prompt="", adapter=None, length=None, seed=0, temperature=0.8, top_k=0, top_p=1.0, count=1):
         """Continue the prompt -> the text, prompt included, up to its end or `length` more characters; a list of texts if count > 1.
 
-        Without an adapter the base speaks. Raises ValueError for a prompt that leaves no room in the context.
+        Without an adapter the base speaks. Raises ValueError for a prompt that leaves no room in the context, and for dials out of range.
         """
+        if count < 1 or seed < 0 or (length is not None and length < 1):
+            raise ValueError(f"count {count} and length {length} must be at least 1, and seed {seed} at least 0")
         tokens = corpora.encode(prompt)
         context = self.config.max_position_embeddings - (adapter.method.positions if adapter else 0)
         room = context - len(tokens)
@@ -51,7 +53,7 @@ class Base:
         rows = np.tile(tokens, (count, 1))  # (count, T)
         sites = self._sites(adapter)
         out = generate(self.config, self.weights, rows, min(length or room, room), sites, seed, temperature, top_k, top_p, stop=ord("\n"))
-        texts = [corpora.decode(row) for row in out]
+        texts = [prompt + corpora.decode(row[len(tokens) :]) for row in out]
         return texts if count > 1 else texts[0]
 
     def held_out_loss(self, corpus, adapter=None, rows=64):
@@ -99,12 +101,15 @@ class Adapter:
 
 
 def load(name="stories-base"):
-    """A base that comes with the package, or the Hugging Face folder at a path."""
+    """A base that comes with the package, or the Hugging Face folder at a path. FileNotFoundError or ValueError if there is none."""
     folder = SHIPPED / name if (SHIPPED / name / "config.json").is_file() else Path(name)
     if not folder.is_dir():
         shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir()))
         raise FileNotFoundError(f"there is no base called {name!r} and no folder of that name; with the package come: {shipped}")
-    return Base(folder.name, *huggingface.load_base(folder))
+    config, weights = huggingface.load_base(folder)
+    if config.vocab_size < 256:
+        raise ValueError(f"{folder} has a vocabulary of {config.vocab_size}: text is bytes here, and there are 256 of them")
+    return Base(folder.name, config, weights)
 
 
 def finetune(base, method, corpus, folder=None, resume=False, progress=True, **recipe):
@@ -127,6 +132,10 @@ def pretrain(name, config, corpus, folder=None, resume=False, progress=True, **r
 
 def load_adapter(folder, base=None):
     """The adapter in a PEFT folder, for a base (by default the one that the folder names). Raises ValueError where they do not fit."""
-    base = base or load(peft.read_settings(folder)["base_model_name_or_path"])
+    if base is None:
+        name = peft.read_settings(folder).get("base_model_name_or_path")
+        if not name:
+            raise ValueError(f"{folder} does not say what base it is for: load one and name it")
+        base = load(name)
     method, arrays = peft.load_adapter(folder, base.config)
     return Adapter(method, arrays, base.config, base.name)

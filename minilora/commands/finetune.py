@@ -1,9 +1,8 @@
 """`minilora finetune`: adapt a base to a text. Writes an adapter in PEFT's format."""
 
 import json
-from pathlib import Path
 
-from minilora.commands.options import add_base, add_json, add_method, method_of
+from minilora.commands.options import add_base, add_json, add_method, method_of, path
 
 HELP = "adapt a base to a text, and keep the adapter in PEFT's format"
 
@@ -13,25 +12,30 @@ def add_arguments(parser):
     add_method(parser)
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument("--corpus", help="stories, shout, pirate, uwu, piglatin, rot13, pydoc or stdlib")
-    text.add_argument("--text", type=Path, help="a file or folder of your own, in UTF-8")
+    text.add_argument("--text", type=path, help="a file or folder of your own, in UTF-8")
     parser.add_argument("--steps", type=int, default=300, help="(%(default)s)")
     parser.add_argument("--learning-rate", type=float, help="default: the method's own")
     parser.add_argument("--batch", type=int, default=16, help="rows of text a step (%(default)s)")
     parser.add_argument("--length", type=int, default=192, help="characters a row (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
-    parser.add_argument("--out", type=Path, required=True, help="folder for the adapter and its checkpoint")
+    parser.add_argument("--out", type=path, required=True, help="folder for the adapter and its checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
     add_json(parser)
 
 
 def run(args):
     from minilora import api
+    from minilora.files import peft
+    from minilora.methods import Full
 
     recipe = {"steps": args.steps, "batch": args.batch, "length": args.length, "seed": args.seed}
     if args.learning_rate is not None:
         recipe["learning_rate"] = args.learning_rate
     method, base = method_of(args), api.load(args.base)
-    adapter = api.finetune(base, method, args.corpus or args.text, folder=args.out, resume=args.resume, progress=not args.json, **recipe)
+    if not isinstance(method, Full) and not peft.has_place(method):  # said before the training, not after it
+        raise ValueError(f"{method.name} has no place in PEFT's format, so there is no file for its adapter: finetune it from Python")
+    corpus = args.text if args.corpus is None else args.corpus
+    adapter = api.finetune(base, method, corpus, folder=args.out, resume=args.resume, progress=not args.json, **recipe)
     adapter.save(args.out)
     if args.json:
         print(json.dumps(adapter.log))
@@ -39,4 +43,5 @@ def run(args):
     for row in adapter.log:
         excess = "" if row["excess"] is None else f", {row['excess']:.3f} above the generator's own"
         print(f"step {row['step']}: loss {row['loss']:.3f}, held out {row['held_out']:.3f} nats a character{excess}")
-    print(f'wrote {args.out}; try: minilora generate --adapter {args.out} "once upon a time"')
+    what = "base" if isinstance(method, Full) else "adapter"
+    print(f'wrote {args.out}; try: minilora generate --{what} {args.out} "once upon a time"')

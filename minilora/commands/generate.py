@@ -21,6 +21,6 @@ def run(args):
     from minilora import api
 
     base = api.load(args.base)
-    adapter = api.load_adapter(args.adapter, base) if args.adapter else None
+    adapter = api.load_adapter(args.adapter, base) if args.adapter is not None else None
     texts = base.generate(args.prompt, adapter, args.length, args.seed, args.temperature, args.top_k, args.top_p, args.count)
     print("\n".join([texts] if isinstance(texts, str) else texts))

@@ -1,5 +1,15 @@
 """Options that several commands share, and what they stand for."""
 
+import argparse
+from pathlib import Path
+
+
+def path(text):
+    """A path that was typed. An empty one, as a variable that is not set leaves, is not the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty name is no path")
+    return Path(text)
+
 
 def add_base(parser):
     parser.add_argument("--base", default="stories-base", help="a base of the package, or a Hugging Face folder (%(default)s)")

@@ -1,13 +1,13 @@
 """`minilora pretrain`: a base from random weights, as a Hugging Face folder."""
 
-from pathlib import Path
+from minilora.commands.options import path
 
 HELP = "train a base from random weights"
 
 
 def add_arguments(parser):
     parser.add_argument("--preset", default="stories-base", help="the recipe (%(default)s)")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--out", type=path, required=True, help="folder to write")
     parser.add_argument("--steps", type=int, help="stop after fewer steps than the preset's, to try it out")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
 

@@ -24,8 +24,6 @@ def read_dimensions(path):
     path = Path(path)
     path = path / "config.json" if path.is_dir() else path
     values = read_json(path)
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} holds a {type(values).__name__} and not the settings of a model: name its config.json")
     kind = values.get("model_type")
     if kind not in QUERY_KEY_VALUE_BIAS:
         raise ValueError(f"{path} describes a model of type {kind!r}; those that can be counted are {', '.join(QUERY_KEY_VALUE_BIAS)}")

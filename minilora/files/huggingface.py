@@ -12,6 +12,7 @@ from pathlib import Path
 import ml_dtypes  # noqa: F401  NumPy learns bfloat16, the format of most published checkpoints
 import numpy as np
 
+from minilora.counting import whole
 from minilora.files.atomic import load_arrays, save_arrays, write_json
 from minilora.transformer import Config
 
@@ -35,8 +36,9 @@ def turned(name, array):
 
 
 def save_base(folder, config, weights):
-    """Write the folder; config.json, which makes it one, last."""
+    """Write the folder. config.json, which makes it one, goes first and comes last: a process killed between leaves no mixture of two."""
     folder = Path(folder)
+    (folder / "config.json").unlink(missing_ok=True)
     weights = {name: turned(name, weights[name]) for name in config.shapes()}
     save_arrays(folder / "model.safetensors", weights, {"format": "pt"})
     rope = {"rope_theta": config.rope_theta, "rope_parameters": {"rope_theta": config.rope_theta, "rope_type": "default"}}
@@ -54,7 +56,7 @@ def load_base(folder):
     folder = Path(folder)
     config = read_config(folder)
     index = folder / "model.safetensors.index.json"
-    shards = sorted(set(read_json(index)["weight_map"].values())) if index.is_file() else ["model.safetensors"]
+    shards = sorted(set(read_json(index).get("weight_map", {}).values())) if index.is_file() else ["model.safetensors"]
     stored = {}
     for shard in shards:
         stored |= load_arrays(folder / shard)[0]
@@ -91,18 +93,22 @@ def read_config(folder):
     missing = [name for name in FIELDS[:5] if name not in values]
     complain(folder / "config.json", "lacks", missing)
     fields = {name: values[name] for name in FIELDS if values.get(name) is not None}
+    fields |= {name: whole(f"{name} in {folder}/config.json", fields[name]) for name in FIELDS[:8] if name in fields}
     fields.setdefault("num_key_value_heads", fields["num_attention_heads"])
     return Config(**{"rms_norm_eps": 1e-6, **fields}, rope_theta=float(rope["rope_theta"]))
 
 
 def read_json(path):
-    """The contents of a JSON file. FileNotFoundError or ValueError, in one line."""
+    """The settings in a JSON file. FileNotFoundError or ValueError, in one line."""
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: name the folder that holds it")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}): was it copied as a whole?") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds a {type(values).__name__} and not the settings of a model or an adapter")
+    return values
 
 
 def complain(where, what, names):

@@ -11,7 +11,7 @@ import numpy as np
 
 from minilora.files.atomic import load_arrays, save_arrays, write_json
 from minilora.files.huggingface import complain, read_json
-from minilora.methods import METHODS
+from minilora.methods import METHODS, Method
 
 PREFIX = "base_model.model."
 COMMON = {
@@ -33,12 +33,18 @@ def turned(key, array):
     return array if array.ndim < 2 or key == "prompt_embeddings" else array.T
 
 
+def has_place(method):
+    """Whether PEFT's format has a place for the method, or for the relative that is written instead."""
+    return method.peft_type is not None or type(method).exported is not Method.exported
+
+
 def save_adapter(folder, config, method, arrays, base_name):
-    """Write the folder; adapter_config.json, which makes it one, last. ValueError for a method that PEFT does not have."""
+    """Write the folder; adapter_config.json, which makes it one, goes first and comes last. ValueError for a method that PEFT lacks."""
     method, arrays = method.exported(config, arrays)
     if method.peft_type is None:
         raise ValueError(f"{method.name} has no place in PEFT's format: merge it and save the base that results")
     tensors = {key: turned(key, arrays[name]) for name, key in file_names(method, config).items()}
+    (Path(folder) / "adapter_config.json").unlink(missing_ok=True)
     save_arrays(Path(folder) / "adapter_model.safetensors", tensors, {"format": "pt"})
     settings = {"peft_type": method.peft_type, "base_model_name_or_path": base_name, **method.peft_settings(config)}
     write_json(Path(folder) / "adapter_config.json", {**COMMON, **settings})
