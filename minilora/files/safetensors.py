@@ -1,0 +1,107 @@
+"""Arrays in the safetensors format: eight bytes with the length of a header, the header in JSON, then the numbers.
+
+    {"name": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}, ..., "__metadata__": {"format": "pt"}}
+
+The offsets count from the end of the header. A file is mapped, so that an array is a read-only view of it and no number is copied. Nothing
+that the header says is believed before it agrees with the size of the file: the arrays lie one behind the other, without overlap or gap.
+
+Source: the format's description, github.com/huggingface/safetensors. Left out: 8-bit floats, and everything narrower.
+"""
+
+import hashlib
+import math
+import mmap
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+
+from minilora.files.strict_json import parse_json, short
+
+DTYPES = {
+    **{"F64": np.float64, "F32": np.float32, "F16": np.float16, "BF16": ml_dtypes.bfloat16, "BOOL": np.bool_},
+    **{"I64": np.int64, "I32": np.int32, "I16": np.int16, "I8": np.int8},
+    **{"U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8},
+}
+LONGEST_HEADER = 100_000_000  # bytes; the format's own library stops there too
+
+
+def load_arrays(path):
+    """-> name -> read-only array, a view of the mapped file; and the metadata, name -> text.
+
+    Raises FileNotFoundError, or ValueError where the file is not in the format from its first byte to its last.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file {path}: check the path")
+    if path.stat().st_size < 8:
+        raise ValueError(f"{path} is too short for a safetensors file: was it copied as a whole?")
+    with open(path, "rb") as file:
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    entries, metadata, start = read_header(mapped, path)
+    return {name: _view(mapped, start + begin, dtype, shape) for name, (dtype, shape, begin, _) in entries.items()}, metadata
+
+
+def read_header(data, path):
+    """The header of a file's bytes -> name -> (dtype, shape, begin, end), the metadata, and where the numbers start."""
+    start = 8 + int.from_bytes(data[:8], "little")
+    if start > min(len(data), LONGEST_HEADER):
+        raise ValueError(
+            f"{path} says that its header has {start - 8:,} bytes and is {len(data):,} bytes itself: "
+            "it is no safetensors file, or was not copied as a whole"
+        )
+    header = parse_json(data[8:start], f"the header of {path}")
+    if not isinstance(header, dict):
+        raise ValueError(f"the header of {path} is a {type(header).__name__} and not an object with a name for each array: fetch it again")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise ValueError(f"the header of {path} has a __metadata__ that is not made of texts: fetch it again")
+    entries = {name: _entry(f"{path}: {short(name)}", value) for name, value in header.items()}
+    reached = 0
+    for name, (_, _, begin, end) in sorted(entries.items(), key=lambda item: item[1][2:]):
+        if begin != reached:
+            raise ValueError(f"{path}: {short(name)} begins at byte {begin:,} and the one before it ends at {reached:,}: fetch it again")
+        reached = end
+    if reached != len(data) - start:
+        raise ValueError(
+            f"{path} has {len(data) - start:,} bytes of numbers and its header tells of {reached:,}: was it copied as a whole?"
+        )
+    return entries, metadata, start
+
+
+def _entry(where, value):
+    """-> dtype, shape, begin, end of one array, which agree with each other."""
+    if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"{where} has no dtype, shape and data_offsets but {short(value)}: fetch the file again")
+    kind, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(kind, str) or kind not in DTYPES:
+        raise ValueError(f"{where} has the dtype {short(kind)}; those that are read are {', '.join(DTYPES)}")
+    dtype = np.dtype(DTYPES[kind])
+    sizes = isinstance(shape, list) and len(shape) <= 8 and all(type(size) is int and size >= 0 for size in shape)
+    if not sizes or dtype.itemsize * math.prod(max(size, 1) for size in shape) >= 2**63:
+        raise ValueError(f"{where} has the shape {short(shape)}, and no array has: fetch the file again")
+    if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(offset) is int and offset >= 0 for offset in offsets):
+        raise ValueError(f"{where} has data_offsets {short(offsets)} and not two places in the file: fetch the file again")
+    if offsets[1] - offsets[0] != dtype.itemsize * math.prod(shape):
+        raise ValueError(
+            f"{where} is {kind} of shape {shape}, which takes {dtype.itemsize * math.prod(shape):,} bytes, "
+            f"and has {offsets[1] - offsets[0]:,}: fetch the file again"
+        )
+    return dtype, tuple(shape), *offsets
+
+
+def _view(mapped, offset, dtype, shape):
+    if 0 in shape:
+        return np.zeros(shape, dtype)
+    array = np.frombuffer(mapped, dtype, math.prod(shape), offset).reshape(shape)
+    return np.require(array, requirements="A")  # a header may leave the numbers at an odd address: then they are copied
+
+
+def digest(arrays):
+    """A hash of the names, dtypes, shapes and bytes of arrays, in the orientation they have."""
+    result = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        result.update(f"{name} {array.dtype} {array.shape} ".encode())
+        result.update(array.reshape(-1).view(np.uint8))
+    return result.hexdigest()

@@ -1,0 +1,48 @@
+"""JSON that somebody else wrote, read strictly.
+
+Python's reader lets the last of two equal names win, knows NaN, and goes as deep as its stack. Here each of these is an error, and
+each error is one line.
+"""
+
+import json
+import reprlib
+from pathlib import Path
+
+BRIEF = reprlib.Repr()  # one line, however large or deep a value is
+BRIEF.maxstring = BRIEF.maxother = 100
+
+
+def read_json(path):
+    """The contents of a JSON file. FileNotFoundError or ValueError, in one line."""
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no {path}: name the folder that holds it")
+    return parse_json(path.read_bytes(), path)
+
+
+def parse_json(data, where):
+    """What the bytes `data` say; `where` they are from is for the error. ValueError for anything that is not plain JSON in UTF-8."""
+    try:
+        return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
+    except RecursionError:
+        raise ValueError(f"{where} is nested too deeply to be what it should be: fetch it again") from None
+    except ValueError as error:
+        raise ValueError(f"{where} is not JSON ({error}): was it copied as a whole?") from None
+
+
+def short(value):
+    """Somebody else's value for an error message: quoted, on one line, and no longer than is useful."""
+    return BRIEF.repr(value)
+
+
+def _unique(pairs):
+    result = {}
+    for name, value in pairs:
+        if name in result:
+            raise ValueError(f"{short(name)} stands there twice")
+        result[name] = value
+    return result
+
+
+def _refuse(constant):
+    raise ValueError(f"{constant} is not a number of JSON's")
