@@ -38,8 +38,8 @@ def turned(name, array):
 def save_base(folder, config, weights):
     """Write the folder. config.json, which makes it one, goes first and comes last: a process killed between leaves no mixture of two."""
     folder = Path(folder)
-    (folder / "config.json").unlink(missing_ok=True)
     weights = {name: turned(name, weights[name]) for name in config.shapes()}
+    (folder / "config.json").unlink(missing_ok=True)
     save_arrays(folder / "model.safetensors", weights, {"format": "pt"})
     rope = {"rope_theta": config.rope_theta, "rope_parameters": {"rope_theta": config.rope_theta, "rope_type": "default"}}
     fixed = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "bos_token_id": 0, "eos_token_id": 10, "dtype": "float32"}

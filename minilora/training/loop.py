@@ -69,13 +69,12 @@ class Run:
     log: list = field(default_factory=list)  # rows: step, loss, held_out, excess (nats a character), seconds (a step)
 
     def state(self):
-        return {name: array.copy() for name, array in self.arrays.items()}, self.m.copy(), self.v.copy(), self.step, len(self.log)
+        return {name: array.copy() for name, array in self.arrays.items()}, self.m.copy(), self.v.copy(), self.step
 
     def go_back(self, state):
-        arrays, self.m[:], self.v[:], self.step, rows = state
+        arrays, self.m[:], self.v[:], self.step = state
         for name, array in arrays.items():
             self.arrays[name][...] = array
-        del self.log[rows:]
 
 
 def start(method, arrays):
