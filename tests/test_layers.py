@@ -32,6 +32,8 @@ def test_linear():
     x, W, bias, dy = draw(N, D), draw(D, K), draw(K), draw(N, K)
     grads = {"x": layers.linear_backward(dy, W), "W": layers.linear_weight_backward(dy, x), "bias": dy.sum(axis=0)}
     assert_gradients(lambda: layers.linear_forward(x, W, bias), {"x": x, "W": W, "bias": bias}, grads, dy)
+    into = draw(N, D, seed=1)
+    assert np.allclose(layers.linear_backward(dy, W, into=into.copy()), into + grads["x"], atol=1e-14)
 
 
 def test_rmsnorm():
@@ -81,6 +83,7 @@ def test_attention_sees_no_later_key_and_shares_keys_within_a_group():
     later = k.copy()
     later[:, :, 3:] += 1
     assert np.array_equal(layers.attention_forward(q, later, v)[0][:, :, :3], o[:, :, :3])
+    assert np.allclose(layers.attention_forward(q[:, :, 3:], k, v)[0], o[:, :, 3:], atol=1e-14), "the last queries alone"
 
 
 def test_swiglu():
