@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from minilora import ops
-from minilora.files.atomic import load_arrays
+from minilora.files.safetensors import load_arrays
 from minilora.methods import LoRA
 from minilora.training import corpora
 from minilora.training.loop import Recipe, train

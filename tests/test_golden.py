@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from minilora import ops
-from minilora.files.atomic import load_arrays
 from minilora.files.huggingface import load_base
 from minilora.files.peft import load_adapter
+from minilora.files.safetensors import load_arrays
 from minilora.transformer import Sites
 
 FOLDER = Path(__file__).parent / "golden"

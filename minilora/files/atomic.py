@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 
@@ -39,14 +38,3 @@ def write_json(path, value):
 def save_arrays(path, arrays, metadata=None):
     """Write name -> array as a safetensors file, with `metadata` (strings) in its header."""
     write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
-
-
-def load_arrays(path):
-    """-> name -> array, metadata. Raises FileNotFoundError, or ValueError where the file is not in safetensors."""
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"there is no file {path}: check the path")
-    try:
-        with safe_open(path, "numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a safetensors file ({error}): was it copied as a whole?") from None

@@ -7,7 +7,8 @@ not matter here. Left out: models with arrays that a Config does not have, as Qw
 from pathlib import Path
 
 from minilora.counting import whole
-from minilora.files.huggingface import complain, read_json
+from minilora.files.huggingface import complain
+from minilora.files.strict_json import read_json
 from minilora.transformer import Config
 
 SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")

@@ -6,14 +6,15 @@ that was read is as fast in a matrix product as a copy, so none is made.
 Left out: pickled checkpoints, biases, scaled rotary embeddings, sliding windows. A checkpoint that needs one of them is refused.
 """
 
-import json
 from pathlib import Path
 
 import ml_dtypes  # noqa: F401  NumPy learns bfloat16, the format of most published checkpoints
 import numpy as np
 
 from minilora.counting import whole
-from minilora.files.atomic import load_arrays, save_arrays, write_json
+from minilora.files.atomic import save_arrays, write_json
+from minilora.files.safetensors import load_arrays
+from minilora.files.strict_json import read_json
 from minilora.transformer import Config
 
 FIELDS = (
@@ -96,19 +97,6 @@ def read_config(folder):
     fields |= {name: whole(f"{name} in {folder}/config.json", fields[name]) for name in FIELDS[:8] if name in fields}
     fields.setdefault("num_key_value_heads", fields["num_attention_heads"])
     return Config(**{"rms_norm_eps": 1e-6, **fields}, rope_theta=float(rope["rope_theta"]))
-
-
-def read_json(path):
-    """The settings in a JSON file. FileNotFoundError or ValueError, in one line."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}: name the folder that holds it")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"{path} is not JSON ({error}): was it copied as a whole?") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} holds a {type(values).__name__} and not the settings of a model or an adapter")
-    return values
 
 
 def complain(where, what, names):

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from minilora.files.atomic import load_arrays, save_arrays, write_json
-from minilora.files.huggingface import complain, read_json
+from minilora.files.atomic import save_arrays, write_json
+from minilora.files.huggingface import complain
+from minilora.files.safetensors import load_arrays
+from minilora.files.strict_json import read_json
 from minilora.methods import METHODS, Method
 
 PREFIX = "base_model.model."

@@ -24,6 +24,7 @@ DTYPES = {
     **{"U64": np.uint64, "U32": np.uint32, "U16": np.uint16, "U8": np.uint8},
 }
 LONGEST_HEADER = 100_000_000  # bytes; the format's own library stops there too
+MOST_AXES = 8
 
 
 def load_arrays(path):
@@ -34,60 +35,59 @@ def load_arrays(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no file {path}: check the path")
-    if path.stat().st_size < 8:
-        raise ValueError(f"{path} is too short for a safetensors file: was it copied as a whole?")
+    if not path.stat().st_size:
+        raise ValueError(f"{path} is empty: was it copied as a whole?")
     with open(path, "rb") as file:
         mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    entries, metadata, start = read_header(mapped, path)
+    try:
+        entries, metadata, start = read_header(mapped)
+    except ValueError as error:
+        raise ValueError(f"{path} is not a safetensors file ({error}): was it copied as a whole?") from None
     return {name: _view(mapped, start + begin, dtype, shape) for name, (dtype, shape, begin, _) in entries.items()}, metadata
 
 
-def read_header(data, path):
-    """The header of a file's bytes -> name -> (dtype, shape, begin, end), the metadata, and where the numbers start."""
+def read_header(data):
+    """The header of a file's bytes -> name -> (dtype, shape, begin, end), the metadata, and where the numbers start.
+
+    Raises ValueError for a header that is none, or does not agree with itself or with the number of bytes.
+    """
     start = 8 + int.from_bytes(data[:8], "little")
-    if start > min(len(data), LONGEST_HEADER):
-        raise ValueError(
-            f"{path} says that its header has {start - 8:,} bytes and is {len(data):,} bytes itself: "
-            "it is no safetensors file, or was not copied as a whole"
-        )
-    header = parse_json(data[8:start], f"the header of {path}")
+    if len(data) < 8 or start > min(len(data), LONGEST_HEADER):
+        raise ValueError(f"its header would end at byte {start:,} of {len(data):,}")
+    header = parse_json(data[8:start])
     if not isinstance(header, dict):
-        raise ValueError(f"the header of {path} is a {type(header).__name__} and not an object with a name for each array: fetch it again")
+        raise ValueError(f"its header is {short(header)} and not an object with a name for each array")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
-        raise ValueError(f"the header of {path} has a __metadata__ that is not made of texts: fetch it again")
-    entries = {name: _entry(f"{path}: {short(name)}", value) for name, value in header.items()}
+        raise ValueError(f"its __metadata__ is {short(metadata)} and not made of texts")
+    entries = {name: _entry(short(name), value) for name, value in header.items()}
     reached = 0
     for name, (_, _, begin, end) in sorted(entries.items(), key=lambda item: item[1][2:]):
         if begin != reached:
-            raise ValueError(f"{path}: {short(name)} begins at byte {begin:,} and the one before it ends at {reached:,}: fetch it again")
+            raise ValueError(f"{short(name)} begins at byte {begin:,}, and what is before it ends at {reached:,}")
         reached = end
     if reached != len(data) - start:
-        raise ValueError(
-            f"{path} has {len(data) - start:,} bytes of numbers and its header tells of {reached:,}: was it copied as a whole?"
-        )
+        raise ValueError(f"its header tells of {reached:,} bytes of numbers and it has {len(data) - start:,}")
     return entries, metadata, start
 
 
-def _entry(where, value):
+def _entry(name, value):
     """-> dtype, shape, begin, end of one array, which agree with each other."""
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
-        raise ValueError(f"{where} has no dtype, shape and data_offsets but {short(value)}: fetch the file again")
+        raise ValueError(f"{name} has not a dtype, a shape and data_offsets but {short(value)}")
     kind, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
     if not isinstance(kind, str) or kind not in DTYPES:
-        raise ValueError(f"{where} has the dtype {short(kind)}; those that are read are {', '.join(DTYPES)}")
-    dtype = np.dtype(DTYPES[kind])
-    sizes = isinstance(shape, list) and len(shape) <= 8 and all(type(size) is int and size >= 0 for size in shape)
-    if not sizes or dtype.itemsize * math.prod(max(size, 1) for size in shape) >= 2**63:
-        raise ValueError(f"{where} has the shape {short(shape)}, and no array has: fetch the file again")
+        raise ValueError(f"{name} has the dtype {short(kind)}, and those that are read are {', '.join(DTYPES)}")
+    itemsize = np.dtype(DTYPES[kind]).itemsize
+    whole = isinstance(shape, list) and len(shape) <= MOST_AXES and all(type(size) is int and size >= 0 for size in shape)
+    if not whole or itemsize * math.prod(max(size, 1) for size in shape) >= 2**63:
+        raise ValueError(f"{name} has the shape {short(shape)}, and no array has")
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(offset) is int and offset >= 0 for offset in offsets):
-        raise ValueError(f"{where} has data_offsets {short(offsets)} and not two places in the file: fetch the file again")
-    if offsets[1] - offsets[0] != dtype.itemsize * math.prod(shape):
-        raise ValueError(
-            f"{where} is {kind} of shape {shape}, which takes {dtype.itemsize * math.prod(shape):,} bytes, "
-            f"and has {offsets[1] - offsets[0]:,}: fetch the file again"
-        )
-    return dtype, tuple(shape), *offsets
+        raise ValueError(f"{name} has the data_offsets {short(offsets)}, and they are not two places in a file")
+    wanted, found = itemsize * math.prod(shape), offsets[1] - offsets[0]
+    if found != wanted:
+        raise ValueError(f"{name}, {kind} of shape {tuple(shape)}, takes {wanted:,} bytes and has {short(found)}")
+    return DTYPES[kind], tuple(shape), *offsets
 
 
 def _view(mapped, offset, dtype, shape):

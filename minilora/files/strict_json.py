@@ -17,17 +17,18 @@ def read_json(path):
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: name the folder that holds it")
-    return parse_json(path.read_bytes(), path)
+    try:
+        return parse_json(path.read_bytes())
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON ({error}): was it copied as a whole?") from None
 
 
-def parse_json(data, where):
-    """What the bytes `data` say; `where` they are from is for the error. ValueError for anything that is not plain JSON in UTF-8."""
+def parse_json(data):
+    """What some bytes say. ValueError for anything that is not plain JSON in UTF-8."""
     try:
         return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse)
     except RecursionError:
-        raise ValueError(f"{where} is nested too deeply to be what it should be: fetch it again") from None
-    except ValueError as error:
-        raise ValueError(f"{where} is not JSON ({error}): was it copied as a whole?") from None
+        raise ValueError("it is nested too deeply") from None
 
 
 def short(value):

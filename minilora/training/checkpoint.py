@@ -10,7 +10,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from minilora.files.atomic import load_arrays, save_arrays
+from minilora.files.atomic import save_arrays
+from minilora.files.safetensors import load_arrays
 
 
 def fingerprint(base):

@@ -3,7 +3,7 @@
 import comparison
 import write_golden
 
-from minilora.files.atomic import load_arrays
+from minilora.files.safetensors import load_arrays
 
 
 def test_the_golden_arrays_are_what_pytorch_computes():
