@@ -10,6 +10,7 @@ import pytest
 from small_run import BASE, CONFIG, CORPUS, METHOD, disturbed, in_memory, on_disk, run
 
 from minilora import ops
+from minilora.adamw import adamw_step
 from minilora.methods import AdaLoRA, Full, LoRA, LoRAPlus
 from minilora.methods.check import midway, tiny_model
 from minilora.training import corpora
@@ -38,6 +39,42 @@ def test_the_rate_rises_in_a_line_and_falls_in_half_a_cosine():
     assert shares[10] == 1 and shares[20] == pytest.approx((1 + 0.1) / 2) and shares[30] == pytest.approx(0.1)
     assert np.all(np.diff(shares[10:]) < 0)
     assert warmup_cosine(0, 30, 0) == 1 and warmup_cosine(2, 30, 10, floor=0) == 0.3
+
+
+def test_a_run_is_these_steps():
+    """The loop once more with nothing around it: batch, gradient, penalty, clip, AdamW, the method's own step."""
+    recipe = Recipe(steps=3, batch=4, length=16, warmup=2, clip=0.01, beta2=0.9, weight_decay=0.1, held_out=4, seed=5)
+    found = run(method=ADALORA, **vars(recipe))
+    arrays = ADALORA.init(CONFIG, BASE, np.random.default_rng([5, 0]))
+    moments = {name: (np.zeros_like(arrays[name]), np.zeros_like(arrays[name])) for name in ADALORA.trainable(arrays)}
+    for step in range(3):
+        rows = CORPUS.train_batch(np.random.default_rng((5, 1 + step)), 4, 16)
+        with workers(1) as pool:
+            value, grads = step_gradients(pool, CONFIG, BASE, ADALORA, arrays, ops.reference(), *rows, 2, 1, (5, 1 + step))
+        value += ADALORA.penalty(arrays, grads)
+        norm = math.sqrt(sum(float(np.sum(grads[name].astype(np.float64) ** 2)) for name in moments))
+        assert norm > 0.01
+        for name, (m, v) in moments.items():
+            rate = np.float32(1e-2 * warmup_cosine(step, 3, 2))
+            adamw_step(arrays[name], grads[name] * (0.01 / norm), m, v, step + 1, rate, 0.1, beta2=0.9)
+        ADALORA.after_step(arrays, grads, step + 1, 3)
+    assert found.log[0]["loss"] == pytest.approx(value, rel=1e-5)
+    for name in arrays:
+        assert np.allclose(found.arrays[name], arrays[name], rtol=0, atol=1e-5 * np.abs(arrays[name]).max()), name
+
+
+def test_dropout_draws_anew_for_every_seed_step_and_shard():
+    drawn = []
+
+    class Recorded(LoRA):
+        def sites(self, config, arrays, ops=None, rng=None):
+            if rng is not None:
+                drawn.append(rng.random())
+            return super().sites(config, arrays, ops, rng)
+
+    for seed in (0, 1):
+        run(method=Recorded(**vars(METHOD)), seed=seed, shards=2, accumulation=2)
+    assert len(drawn) == len(set(drawn)) == 2 * 6 * 4
 
 
 @pytest.mark.parametrize("method", [METHOD, Full()], ids=["lora", "full"])
@@ -215,10 +252,13 @@ def test_a_learning_rate_that_is_too_high_is_said_in_words():
         run(learning_rate=1e30)
 
 
-def test_the_bar_shows_the_loss_the_speed_and_the_time_that_is_left(capsys):
-    finished = run(progress=True)
-    shown = capsys.readouterr().err.split("\r")
-    assert f"loss {finished.log[-1]['loss']:.3f}, " in shown[-1] and re.search(r"6/6 \[\d\d:\d\d<00:00, .*, [\d,]+ tokens/s\]", shown[-1])
+def test_the_bar_shows_the_loss_the_speed_and_the_time_that_is_left(capsys, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, method=signalled(4))
+    finished = run(tmp_path, resume=True, progress=True)
+    first, *_, last = capsys.readouterr().err.strip().split("\r")
+    assert first.startswith("lora on counting:  67%|") and "| 4/6 [" in first
+    assert re.search(rf"\| 6/6 \[\d\d:\d\d<00:00, .*step.*, loss {finished.log[-1]['loss']:.3f}, [1-9][\d,]* tokens/s\]", last)
 
 
 @pytest.mark.parametrize(
