@@ -9,7 +9,7 @@ __version__ = "0.1.0"
 
 METHODS = (
     *("Full", "LoRA", "RsLoRA", "LoRAPlus", "LoRAFA", "DoRA", "PiSSA", "OLoRA", "VeRA", "LoRAXS", "AdaLoRA"),
-    *("Houlsby", "Pfeiffer", "Prefix", "PrefixNetwork", "GatedPrefix", "Prompt", "IA3", "BitFit", "Norms", "LastLayers"),
+    *("Houlsby", "Pfeiffer", "Prefix", "PrefixNetwork", "GatedPrefix", "Prompt", "IA3", "BitFit", "Norms", "LastLayers", "LoftQ"),
 )
 _HOMES = {
     **dict.fromkeys(("Adapter", "Base", "finetune", "load", "load_adapter", "pretrain"), "minilora.api"),

@@ -4,7 +4,7 @@ import functools
 import os
 from types import SimpleNamespace
 
-from minilora import adamw, layers, lowrank
+from minilora import adamw, layers, lowrank, quantization
 
 
 def _public(*modules):
@@ -18,8 +18,8 @@ def _public(*modules):
 
 @functools.cache
 def reference():
-    """The readable functions of layers.py, lowrank.py and adamw.py."""
-    return SimpleNamespace(**_public(layers, lowrank, adamw))
+    """The readable functions of layers.py, lowrank.py, quantization.py and adamw.py."""
+    return SimpleNamespace(**_public(layers, lowrank, quantization, adamw))
 
 
 @functools.cache
@@ -28,9 +28,11 @@ def compiled():
     from minilora.kernels import adamw as fast_adamw
     from minilora.kernels import layers as fast_layers
     from minilora.kernels import lowrank as fast_lowrank
+    from minilora.kernels import quantization as fast_quantization
 
     readable = vars(reference())
-    fast = {name: value for name, value in _public(fast_layers, fast_lowrank, fast_adamw).items() if name in readable}
+    fast = _public(fast_layers, fast_lowrank, fast_quantization, fast_adamw)
+    fast = {name: value for name, value in fast.items() if name in readable}
     return SimpleNamespace(**readable | fast)
 
 

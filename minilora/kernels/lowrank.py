@@ -114,9 +114,12 @@ def merge(W, A, B, s):
 
 
 def _merging_is_cheaper(x, W):
-    """n rows cost n r (d + k) multiplications in the thin products, and the sum W + s A B costs r d k however many they are."""
+    """n rows cost n r (d + k) multiplications in the thin products, and the sum W + s A B costs r d k however many they are.
+
+    A quantised W is no array: to add to it would spell it out whole.
+    """
     n, (d, k) = len(x), W.shape
-    return n * (d + k) > d * k
+    return isinstance(W, np.ndarray) and n * (d + k) > d * k
 
 
 def lowrank_forward(x, W, A, B, s, mask=None):

@@ -9,6 +9,7 @@ from minilora.methods.full import Full
 from minilora.methods.gated_prefix import GatedPrefix
 from minilora.methods.ia3 import IA3
 from minilora.methods.last_layers import LastLayers
+from minilora.methods.loftq import LoftQ
 from minilora.methods.lora import LoRA
 from minilora.methods.lora_fa import LoRAFA
 from minilora.methods.lora_plus import LoRAPlus
@@ -44,6 +45,7 @@ METHODS = (
     BitFit,
     Norms,
     LastLayers,
+    LoftQ,
 )
 REGISTRY = {method.name: method for method in METHODS}
 
