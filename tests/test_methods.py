@@ -14,7 +14,7 @@ from minilora.transformer.config import LINEARS
 from minilora.transformer.model import loss_backward
 
 OPS = ops.reference()
-TARGETS = [*(name.split(".")[1] for name in LINEARS), "embed_tokens", "lm_head", "attention", "mlp", "all-linear"]
+TARGETS = ["embed_tokens", "lm_head", *(name.split(".")[1] for name in LINEARS), "attention", "mlp", "all-linear"]
 
 
 @pytest.mark.parametrize("targets", TARGETS)

@@ -87,7 +87,9 @@ def test_a_mistake_is_found(mutant, tmp_path):
         run(mutant.file, edited(mutant), tmp_path)
 
 
-@pytest.mark.parametrize("file", {tests: file for file, tests in TESTS.items()}.values())
+@pytest.mark.parametrize(
+    "file", ["lowrank.py", "layers.py", "transformer/sites.py", "kernels/layers.py", "methods/dora.py", "methods/ia3.py"]
+)
 def test_the_source_as_it_is_passes_the_same_tests(file, tmp_path):
     run(file, (FOLDER / file).read_text(encoding="utf-8"), tmp_path)
 
@@ -95,11 +97,11 @@ def test_the_source_as_it_is_passes_the_same_tests(file, tmp_path):
 @pytest.mark.parametrize(
     ("function", "old", "message"),
     [
-        ("scale", "alpha", "stands 6 times"),
-        ("scale", "beta", "stands 0 times"),
-        ("scales", "alpha", "there is no scales"),
+        ("lowrank_backward", "mask", r"stands \d+ times"),
+        ("lowrank_backward", "dW =", "stands 0 times"),
+        ("lowrank_backwards", "dA", "there is no lowrank_backwards"),
     ],
 )
-def test_a_mutant_that_no_longer_applies_is_an_error(function, old, message):
+def test_a_mutant_that_does_not_apply_exactly_once_is_an_error(function, old, message):
     with pytest.raises(ValueError, match=message):
-        edited(Mutant("lowrank.py", function, old, "gamma", "another letter"))
+        edited(Mutant("lowrank.py", function, old, "", "nothing"))

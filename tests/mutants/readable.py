@@ -163,7 +163,15 @@ READABLE = listed(
                 ("in sites.arrays", "in grads", "gradient of the gain forgotten"),
                 ("(dy, cache, into)", "(dy, cache)", "skip connection lost at the norm"),
             ],
+            "head_norm_backward": [
+                (
+                    "norm_backward(sites, name, dy.reshape(cache[0].shape), cache, grads).reshape(dy.shape)",
+                    "dy",
+                    "norm of the heads left out",
+                ),
+            ],
             "attention_backward": [
+                ('q_norm", dq', 'k_norm", dq', "gain of the queries' norm sent to that of the keys"),
                 ("ops.join_heads(dv)", "ops.join_heads(ops.rope_backward(dv, *tables))", "v rotated back, though it never was rotated"),
                 ("ops.rope_backward(dk, *tables)", "dk", "k not rotated back"),
                 ("ops.rope_backward(dq, *tables)", "dq", "q not rotated back"),
