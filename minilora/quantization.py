@@ -172,7 +172,9 @@ def nf4(W, double=True, decode=dequantize_tile, keep=False):
     """W (d, k) -> NF4Weight, with its scales quantised too if `double`, and W kept as its `original` if `keep`."""
     flat = np.ascontiguousarray(W.T, np.float32).ravel()  # (k d,)     a weight that was read from a file lies like this
     codes, scales = block_codes(flat, BLOCK, NF4)  # (k d,), (blocks,)
-    pairs = np.pad(codes, (0, len(codes) % 2)).reshape(-1, 2)  # (ceil(k d / 2), 2)
+    pairs = np.pad(codes, (0, len(codes) % 2), constant_values=7).reshape(
+        -1, 2
+    )  # (ceil(k d / 2), 2)     an odd one out has a zero beside it
     packed = pairs[:, 0] << 4 | pairs[:, 1]  # (ceil(k d / 2),)
     return NF4Weight(packed, double_scales(scales) if double else scales, W.T.shape, False, decode, W if keep else None)
 
