@@ -13,6 +13,20 @@ from minilora.transformer.model import frequencies, loss_backward
 from minilora.transformer.sites import lowest_layer
 
 
+def test_gradients_of_biases_norms_of_queries_and_keys_and_a_scaled_rotation():
+    config, weights, tokens, targets = tiny_model()
+    config = replace(config, attention_bias=True, qk_norm=True, rope_scaling=Llama3Scaling(8.0, 1.0, 4.0, 16))
+    rng = np.random.default_rng(4)
+    added = {name: rng.normal(1, 0.2, shape) for name, shape in config.shapes().items() if name not in weights}
+    weights |= added
+    grads = loss_backward(loss(config, weights, tokens, targets, Sites(weights))[1])
+    assert grads.keys() == weights.keys() and "model.layers.0.self_attn.q_norm.weight" in grads
+    # The way down to the embedding leads through all of them.
+    arrays = added | {"model.embed_tokens.weight": weights["model.embed_tokens.weight"]}
+    rows = gradcheck.check(lambda: loss(config, weights, tokens, targets)[0], arrays, grads)
+    assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_gradients_of_full_fine_tuning(tied):
     config, weights, tokens, targets = tiny_model(tied)
@@ -37,17 +51,6 @@ def test_a_bias_that_the_base_lacks_can_be_added_and_trained():
     biases = {f"model.layers.1.{name}.bias": rng.normal(size=k) for name, k in (("self_attn.q_proj", 24), ("mlp.down_proj", 12))}
     grads = loss_backward(loss(config, weights, tokens, targets, Sites(biases))[1])
     rows = gradcheck.check(lambda: loss(config, weights, tokens, targets, Sites(biases))[0], biases, grads)
-    assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
-
-
-def test_gradients_of_biases_norms_of_queries_and_keys_and_a_scaled_rotation():
-    config, weights, tokens, targets = tiny_model()
-    config = replace(config, attention_bias=True, qk_norm=True, rope_scaling=Llama3Scaling(8.0, 1.0, 4.0, 16))
-    rng = np.random.default_rng(4)
-    weights |= {name: rng.normal(1, 0.2, shape) for name, shape in config.shapes().items() if name not in weights}
-    grads = loss_backward(loss(config, weights, tokens, targets, Sites(weights))[1])
-    assert grads.keys() == weights.keys() and "model.layers.0.self_attn.q_norm.weight" in grads
-    rows = gradcheck.check(lambda: loss(config, weights, tokens, targets)[0], weights, grads)
     assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
 
 

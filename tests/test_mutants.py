@@ -22,8 +22,8 @@ TESTS |= dict.fromkeys([mutant.file for mutant in FAMILY], ("test_family", "test
 TESTS |= dict.fromkeys([mutant.file for mutant in RIVALS], ("test_rivals", "test_every_method"))
 
 # Many rows, then few, so that both orders of the low-rank product are taken; something is left over beside whole blocks of them.
-SIZES = {"dtype": np.float64, "batch": 2, "past": 3, "groups": 2, "repeat": 2, "half": 2, "r": 6, "turned": False, "seed": 0}
-SIZES = [SIZES | {"T": 66, "d": 7, "k": 9}, SIZES | {"T": 22, "d": 50, "k": 60}, SIZES | {"T": 5, "d": 7, "k": 9, "turned": True}]
+SHARED = {"dtype": np.float64, "batch": 2, "past": 3, "groups": 2, "repeat": 2, "half": 2, "r": 6, "turned": False, "seed": 0}
+SIZES = [SHARED | {"T": 66, "d": 7, "k": 9}, SHARED | {"T": 22, "d": 50, "k": 60}, SHARED | {"T": 5, "d": 7, "k": 9, "turned": True}]
 
 # How a mistake shows. Anything else, such as a NameError, would be a slip in the mutant itself.
 RED = (AssertionError, pytest.fail.Exception, ValueError, TypeError, KeyError, IndexError, RuntimeWarning)
@@ -83,8 +83,9 @@ def run(file, source, folder):
 
 @pytest.mark.parametrize("mutant", [*READABLE, *COMPILED, *FAMILY, *RIVALS], ids=str)
 def test_a_mistake_is_found(mutant, tmp_path):
+    source = edited(mutant)
     with pytest.raises(RED):
-        run(mutant.file, edited(mutant), tmp_path)
+        run(mutant.file, source, tmp_path)
 
 
 @pytest.mark.parametrize(
