@@ -13,14 +13,17 @@ BRIEF.maxstring = BRIEF.maxother = 100
 
 
 def read_json(path):
-    """The contents of a JSON file. FileNotFoundError or ValueError, in one line."""
+    """The settings in a JSON file, name -> value. FileNotFoundError or ValueError, in one line."""
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"there is no {path}: name the folder that holds it")
     try:
-        return parse_json(path.read_bytes())
+        values = parse_json(path.read_bytes())
     except ValueError as error:
         raise ValueError(f"{path} is not JSON ({error}): was it copied as a whole?") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds a {type(values).__name__} and not the settings of a model or an adapter")
+    return values
 
 
 def parse_json(data):
