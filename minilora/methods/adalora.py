@@ -13,18 +13,18 @@ After each step every entry p of A, e and B is judged by the product of two runn
 means over its column of A and its row of B (equation 7). At intervals the e of all but the most important directions are set to zero; how
 many stay falls from r a module to the target, as a cube (equation 12). A direction may come back until the last allocation.
 
-Left out: shrinking the arrays in the end. The file that PEFT reads holds zeros in e where PEFT itself leaves directions out and says so in
-a rank_pattern; a file with one is refused.
+Left out: shrinking the arrays in the end. What is written holds zeros in e, where PEFT leaves the directions out and says so in a
+rank_pattern; such a file is read as it is, and s remains that of the rank at first.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from minilora import lowrank
 from minilora.methods.base import Method
 from minilora.methods.lora import LoRA, LoRASites
-from minilora.methods.targets import from_peft_targets, modules, refuse_embedding, refuse_settings, shortest
+from minilora.methods.targets import from_peft_targets, modules, refuse_embedding, shortest
 from minilora.transformer.sites import Sites, add_grad
 
 PARTS = ("lora_A", "lora_E", "lora_B")
@@ -62,6 +62,7 @@ class AdaLoRA(Method):
     """Directions a module at first (`rank`) and in the mean at last (`target_rank`, two thirds if not given), and the schedule between.
 
     `warmup` and `final` are the shares of all steps before the first and after the last allocation; `interval` steps lie between two.
+    `left` says of the modules of an adapter that PEFT has shrunk how many directions they have: it is done training.
     """
 
     rank: int = 12
@@ -72,6 +73,7 @@ class AdaLoRA(Method):
     warmup: float = 0.1
     final: float = 0.3
     interval: int = 10
+    left: dict = field(default_factory=dict)
 
     name = "adalora"
     learning_rate = 3e-2
@@ -92,6 +94,8 @@ class AdaLoRA(Method):
         return {name: modules(config)[name] for name in refuse_embedding(fitting, self.name)}
 
     def init(self, config, base, rng):
+        if self.left:
+            raise ValueError("an adalora that has been shrunk is done training: start with one that is not")
         arrays = {}
         for name, (d, k) in self.modules(config).items():
             dtype = base[f"{name}.weight"].dtype
@@ -145,19 +149,25 @@ class AdaLoRA(Method):
                 arrays[f"{name}.lora_E"] *= arrays[f"{name}.kept"]
 
     def shapes(self, config):
-        r, shapes = self.rank, {}
+        shapes = {}
         for name, (d, k) in self.modules(config).items():
+            r = self.left.get(name, self.rank)
             shapes |= {f"{name}.lora_A": (d, r), f"{name}.lora_E": (1, r), f"{name}.lora_B": (r, k)}
         return shapes
 
     def count(self, config):
         """The sum of r (d + k + 1) over the adapted modules."""
-        return sum(self.rank * (d + k + 1) for d, k in self.modules(config).values())
+        return sum(self.left.get(name, self.rank) * (d + k + 1) for name, (d, k) in self.modules(config).items())
+
+    def factors(self, config, arrays):
+        sites = self.sites(config, arrays)
+        pairs = {name: sites.pair(name) for name in self.modules(config)}
+        return {name: (A, s * B) for name, (A, B, s) in pairs.items()}  # (d, r), (r, k)
 
     def merge(self, config, base, arrays):
-        weights, sites = dict(base), self.sites(config, arrays)
-        for name in self.modules(config):
-            weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], *sites.pair(name))  # (d, k)
+        weights = dict(base)
+        for name, (A, B) in self.factors(config, arrays).items():
+            weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], A, B, 1)  # (d, k)
         return weights
 
     peft_type = "ADALORA"
@@ -172,7 +182,7 @@ class AdaLoRA(Method):
             "beta1": BETA,
             "beta2": BETA,
             "deltaT": self.interval,
-            "rank_pattern": None,
+            "rank_pattern": {f"{name}.lora_E": [i < r for i in range(self.rank)] for name, r in self.left.items()} or None,
             "lora_dropout": 0.0,
             "init_lora_weights": True,
             "bias": "none",
@@ -185,7 +195,7 @@ class AdaLoRA(Method):
 
     @classmethod
     def from_peft(cls, settings, config):
-        refuse_settings(settings, {"bias": "none", "fan_in_fan_out": False, "modules_to_save": None, "rank_pattern": None})
+        kept = settings.get("rank_pattern") or {}
         return cls(
             rank=settings.get("init_r", 12),
             target_rank=settings.get("target_r", 8),
@@ -193,6 +203,7 @@ class AdaLoRA(Method):
             targets=from_peft_targets(settings, config),
             penalty_weight=settings.get("orth_reg_weight", 0.5),
             interval=settings.get("deltaT", 1),
+            left={name.replace(".default", "").removesuffix(".lora_E"): sum(directions) for name, directions in kept.items()},
         )
 
     def peft_names(self, config):

@@ -16,7 +16,7 @@ import numpy as np
 
 from minilora.layers import add
 from minilora.methods.base import Method
-from minilora.methods.targets import from_peft_targets, refuse_embedding, refuse_settings, resolve, shortest
+from minilora.methods.targets import from_peft_targets, refuse_embedding, resolve, shortest
 from minilora.transformer.sites import Sites, add_grad
 
 
@@ -110,6 +110,9 @@ class IA3(Method):
         outputs, inputs = self.modules(config)
         return sum(k for _, k in outputs.values()) + sum(d for d, _ in inputs.values())
 
+    def changes_nothing(self, config, arrays):
+        return all((array == 1).all() for array in arrays.values())
+
     def merge(self, config, base, arrays):
         merged = {name: name.removesuffix(".ia3_l") + ".weight" for name in arrays}
         return {**base, **{weight: base[weight] * arrays[name] for name, weight in merged.items()}}  # (d, k) each
@@ -128,11 +131,13 @@ class IA3(Method):
 
     @classmethod
     def from_peft(cls, settings, config):
-        refuse_settings(settings, {"fan_in_fan_out": False, "modules_to_save": None})
         defaults = {"target_modules": ["k_proj", "v_proj", "down_proj"], "feedforward_modules": ["down_proj"]}  # PEFT's for a Llama
         settings = {**defaults, **{name: value for name, value in settings.items() if value is not None}}
         adapted = resolve(from_peft_targets(settings, config), config)
-        inputs = adapted.keys() & resolve(settings["feedforward_modules"], config).keys()
+        feedforward = (
+            from_peft_targets({"target_modules": settings["feedforward_modules"]}, config) if settings["feedforward_modules"] else ()
+        )
+        inputs = adapted.keys() & resolve(feedforward, config).keys()
         return cls(tuple(shortest(adapted.keys() - inputs, config)), tuple(shortest(inputs, config)))
 
     def peft_names(self, config):

@@ -11,6 +11,7 @@ import numpy as np
 
 from minilora import layers, lowrank
 from minilora.methods.base import Method
+from minilora.methods.patterns import matches_end
 from minilora.methods.targets import by_pattern, from_peft_targets, modules, resolve, shortest
 from minilora.transformer.sites import Sites, add_grad
 
@@ -125,6 +126,10 @@ class LoRA(Method):
             weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], arrays[f"{name}.lora_A"], arrays[f"{name}.lora_B"], s)
         return weights
 
+    def factors(self, config, arrays):
+        lora, pairs = self.exported(config, arrays)
+        return {name: (pairs[f"{name}.lora_A"], s * pairs[f"{name}.lora_B"]) for name, s in lora.scales(config).items()}  # (d, r), (r, k)
+
     peft_type = "LORA"
 
     def exported(self, config, arrays):
@@ -154,10 +159,10 @@ class LoRA(Method):
 
     @classmethod
     def from_peft(cls, settings, config):
-        supported = {"bias": "none", "fan_in_fan_out": False, "use_dora": False, "modules_to_save": None, "lora_bias": False}
-        for name, value in supported.items():
-            if settings.get(name, value) != value:
-                raise ValueError(f"the adapter has {name} = {settings[name]!r}, and only {value!r} is supported")
+        for kind in ("rank_pattern", "alpha_pattern"):
+            for pattern in settings.get(kind) or {}:
+                if not any(matches_end(pattern, name) for name in modules(config)):
+                    warnings.warn(f"the {kind} {pattern!r} matches no module of this base", stacklevel=2)
         return cls(
             rank=settings.get("r", 8),
             alpha=settings.get("lora_alpha", 8),

@@ -3,6 +3,7 @@
 import difflib
 import re
 
+from minilora.methods.patterns import matches, matches_end
 from minilora.transformer.config import LINEARS
 
 ATTENTION = tuple(name for name in LINEARS if name.startswith("self_attn."))
@@ -45,11 +46,8 @@ def _hint(target, config, available):
 
 
 def by_pattern(patterns, name, default):
-    """The value of the first pattern that matches the end of `name` as PEFT matches rank_pattern and alpha_pattern, else the default."""
-    for pattern, value in patterns.items():
-        if re.match(rf"(.*\.)?({pattern})$", name):
-            return value
-    return default
+    """The value of the first pattern that matches the end of `name`, as PEFT reads rank_pattern and alpha_pattern, else the default."""
+    return next((value for pattern, value in patterns.items() if matches_end(pattern, name)), default)
 
 
 def shortest(names, config):
@@ -58,24 +56,50 @@ def shortest(names, config):
     return leaves if resolve(leaves, config).keys() == set(names) else sorted(names)
 
 
-def from_peft_targets(settings, config):
-    """The target modules of an adapter_config.json, as `targets`.
+def from_peft_targets(settings, config, default=("q_proj", "v_proj")):
+    """The target modules of an adapter_config.json, as `targets`; `default` is what PEFT takes for a Llama if nothing is said.
 
-    A list matches by suffix, a string is "all-linear" or a pattern for the whole name, layers_to_transform keeps those layers alone.
+    A list matches by suffix, a string is "all-linear" or a pattern for the whole name. layers_to_transform keeps some layers alone, but for
+    modules that are named in full; what exclude_modules and modules_to_save name is not adapted. Raises ValueError for an entry of a list
+    that matches nothing, and where nothing is left.
     """
-    wanted = settings.get("target_modules") or ["q_proj", "v_proj"]  # what PEFT takes for a Llama if nothing is said
+    available, wanted, layers = modules(config), settings.get("target_modules"), settings.get("layers_to_transform")
+    wanted = default if wanted is None else wanted
     if isinstance(wanted, str):
+        if layers is not None:
+            raise ValueError(f"layers_to_transform needs a list of target_modules, and they are the pattern {wanted!r}")
         everywhere = wanted.lower() == "all-linear"
-        names = resolve("all-linear", config) if everywhere else [name for name in modules(config) if re.fullmatch(wanted, name)]
+        names = resolve("all-linear", config) if everywhere else [name for name in available if matches(wanted, name)]
     else:
-        names = resolve(wanted, config)
-    layers = settings.get("layers_to_transform")
-    if layers is not None:
-        layers = [layers] if isinstance(layers, int) else layers
-        names = [name for name in names if int(re.search(r"\.(\d+)\.|$", name)[1] or -1) in layers]
+        names = set()
+        for target in dict.fromkeys(wanted):
+            found = [name for name in available if named(name, [target])]
+            if not found:
+                raise ValueError(f"target_modules names {target!r}, which matches no module of this base{_hint(target, config, available)}")
+            names.update(name for name in found if name == target or in_layers(name, layers, settings.get("layers_pattern")))
+    excluded, saved = settings.get("exclude_modules") or [], settings.get("modules_to_save") or []
+    excluded = [name for name in names if (matches(excluded, name) if isinstance(excluded, str) else named(name, excluded))]
+    names = [name for name in names if name not in excluded and not named(name, saved)]
     if not names:
-        raise ValueError(f"target_modules {wanted!r} match no module of this base: load the base that the adapter was made for")
+        raise ValueError(
+            f"target_modules {wanted!r} match no module of this base that is to be adapted: a string has to match the whole name, "
+            "as '.*q_proj' does, and a list the last parts of it; or load the base that the adapter was made for"
+        )
     return tuple(shortest(names, config))
+
+
+def named(name, entries):
+    """Whether a module is one of the entries or ends with one, at a dot."""
+    return any(name == entry or name.endswith(f".{entry}") for entry in entries)
+
+
+def in_layers(name, layers, containers=None):
+    """Whether a module lies in one of the layers, an index or several: the number that follows one of `containers`, or any word."""
+    if layers is None or layers == []:
+        return True
+    containers = [containers] if isinstance(containers, str) else containers
+    index = re.search(rf"(?:^|\.)(?:{'|'.join(map(re.escape, containers)) if containers else '[^.]+'})\.(\d+)\.", name)
+    return index is not None and int(index[1]) in ([layers] if isinstance(layers, int) else layers)
 
 
 def refuse_embedding(names, method):

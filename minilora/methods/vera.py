@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minilora import lowrank
 from minilora.layers import add
 from minilora.methods.base import Method
 from minilora.methods.targets import from_peft_targets, refuse_embedding, refuse_settings, resolve, shortest
@@ -114,11 +115,17 @@ class VeRA(Method):
         """The sum of r + k over the adapted modules."""
         return sum(self.rank + k for _, k in self.modules(config).values())
 
+    def factors(self, config, arrays):
+        A, B = arrays["vera_A"], arrays["vera_B"]  # (d, r), (r, k) of the widest module
+        return {
+            name: (A[:d] * arrays[f"{name}.vera_a"], B[:, :k] * arrays[f"{name}.vera_b"])  # (d, r), (r, k)
+            for name, (d, k) in self.modules(config).items()
+        }
+
     def merge(self, config, base, arrays):
         weights = dict(base)
-        for name, (d, k) in self.modules(config).items():
-            A, B = arrays["vera_A"][:d], arrays["vera_B"][:, :k]  # (d, r), (r, k)
-            weights[f"{name}.weight"] = base[f"{name}.weight"] + ((A * arrays[f"{name}.vera_a"]) @ B) * arrays[f"{name}.vera_b"]  # (d, k)
+        for name, (A, B) in self.factors(config, arrays).items():
+            weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], A, B, 1)  # (d, k)
         return weights
 
     peft_type = "VERA"
@@ -140,7 +147,7 @@ class VeRA(Method):
 
     @classmethod
     def from_peft(cls, settings, config):
-        refuse_settings(settings, {"bias": "none", "fan_in_fan_out": False, "modules_to_save": None, "save_projection": True})
+        refuse_settings(settings, {"save_projection": True})
         return cls(settings.get("r", 256), from_peft_targets(settings, config), settings.get("d_initial", 0.1))
 
     def peft_names(self, config):
