@@ -8,8 +8,9 @@ import pytest
 from minilora import ops
 from minilora.adapters.bank import Bank
 from minilora.adapters.combine import combine
-from minilora.methods import IA3, LoRA
+from minilora.methods import IA3, AdaLoRA, LoRA, PiSSA, VeRA
 from minilora.methods.check import midway, tiny_model
+from minilora.methods.with_copies import WithCopies
 from minilora.training.checkpoint import fingerprint
 from minilora.transformer import forward
 from minilora.transformer.generate import generate
@@ -117,6 +118,18 @@ def test_concatenated_factors_are_the_weighted_sum_and_the_truncated_ones_lose_w
         assert rest == pytest.approx(reported[name], abs=1e-7)
 
 
+@pytest.mark.parametrize(
+    "method", [PiSSA(2, 6, "q_proj"), VeRA(4, "q_proj"), AdaLoRA(2, None, 6, "q_proj")], ids=lambda method: method.name
+)
+def test_a_relative_of_LoRA_is_combined_with_all_of_its_update(method):
+    one = adapter(method, 1)
+    _, arrays, _ = combine([one], [1.0], CONFIG)
+    merged = method.merge(CONFIG, WEIGHTS, one.arrays)
+    for name in method.factors(CONFIG, one.arrays):
+        update = merged[f"{name}.weight"] - WEIGHTS[f"{name}.weight"]  # (d, k)
+        assert np.allclose(arrays[f"{name}.lora_A"] @ arrays[f"{name}.lora_B"], update, rtol=0, atol=1e-12)
+
+
 def test_adding_the_factors_is_not_adding_the_updates():
     first, second = (adapter(LoRA(rank=2, alpha=2, targets="q_proj"), seed).arrays for seed in (5, 6))
     A, B = (f"model.layers.0.self_attn.q_proj.lora_{part}" for part in "AB")
@@ -133,17 +146,18 @@ def test_adding_the_factors_is_not_adding_the_updates():
             lambda bank: bank.attach("odd", SimpleNamespace(config=None, base_name="large")),
             "'odd' was trained on large, whose shape differs",
         ),
-        (lambda bank: bank.activate("nope"), "there is no adapter 'nope'; there are one, scaled"),
+        (lambda bank: bank.activate("nope"), "there is no adapter 'nope'; there are copied, one, scaled"),
         (lambda bank: (bank.merge("one"), bank.merge("one")), "merged already: to merge twice would add its update twice"),
         (lambda bank: (bank.merge("one"), bank.activate("one")), "'one' is merged into the weights: unmerge it"),
         (lambda bank: (bank.merge("one"), bank.detach("one")), "'one' is merged: unmerge it first"),
         (lambda bank: (bank.merge("one"), bank.mixed_sites(["one"], None)), "unmerge it before adapters are mixed"),
         (lambda bank: bank.mixed_sites(["scaled"], None), "an adapter of ia3 cannot share a batch: only LoRA on linear layers can"),
-        (lambda bank: combine([ONE, adapter(IA3(), 1)], [1, 1], CONFIG), "only LoRA adapters can be combined, not ia3"),
+        (lambda bank: bank.mixed_sites(["copied"], None), "an adapter of lora with copies cannot share a batch"),
+        (lambda bank: combine([ONE, adapter(IA3(), 1)], [1, 1], CONFIG), "only adapters with a low-rank update can be combined, not ia3"),
         (lambda bank: combine([ONE], [1], CONFIG, "svd"), "kind='svd' and a rank"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(act, message):
-    bank = bank_of(one=ONE, scaled=adapter(IA3(), 1))
+    bank = bank_of(one=ONE, scaled=adapter(IA3(), 1), copied=adapter(WithCopies(PLAIN, ("lm_head",)), 1))
     with pytest.raises(ValueError, match=message):
         act(bank)

@@ -1,4 +1,4 @@
-"""One LoRA adapter from several: the weighted sum of their updates.
+"""One LoRA adapter from several, LoRA or a relative with a low-rank update: the weighted sum of their updates.
 
 sum_i w_i s_i A_i B_i is the product of [A_1 A_2 ...] and the stack of the w_i s_i B_i: an exact adapter whose rank is the sum of the ranks
 ("cat"). Its best approximation of a smaller rank is its truncated SVD ("svd"; Eckart and Young 1936). To add the factors, (A_1 + A_2)
@@ -12,17 +12,6 @@ import re
 import numpy as np
 
 from minilora.methods import LoRA
-
-
-def factors(adapters, weights, config, name):
-    """A (d, sum of r) and B (sum of r, k) whose product is the weighted sum of the updates of module `name`."""
-    As, Bs = [], []
-    for adapter, weight in zip(adapters, weights, strict=True):
-        s = adapter.method.scales(config).get(name)
-        if s is not None:
-            As.append(adapter.arrays[f"{name}.lora_A"])
-            Bs.append(np.float32(weight * s) * adapter.arrays[f"{name}.lora_B"])
-    return np.concatenate(As, axis=1), np.concatenate(Bs)  # (d, R), (R, k)
 
 
 def truncate(A, B, r):
@@ -39,19 +28,21 @@ def truncate(A, B, r):
 
 
 def combine(adapters, weights, config, kind="cat", rank=None):
-    """-> a LoRA method and its arrays for the weighted sum of LoRA adapters, and module -> the share of its norm that was lost.
+    """-> a LoRA method and its arrays for the weighted sum of adapters, and module -> the share of its norm that was lost.
 
-    `kind` is "cat", exact, with the sum of the ranks, or "svd", of the given rank. Raises ValueError for adapters that are not LoRA, or a
-    rank that a module does not have.
+    `kind` is "cat", exact, with the sum of the ranks, or "svd", of the given rank. Raises ValueError for an adapter whose update is not
+    low-rank or not all that it changes, or a rank that a module does not have.
     """
-    other = next((adapter.method.name for adapter in adapters if not isinstance(adapter.method, LoRA)), None)
+    factors = [adapter.method.factors(config, adapter.arrays) for adapter in adapters]  # module -> A (d, r), s B (r, k)
+    other = next((adapter.method.name for adapter, pairs in zip(adapters, factors, strict=True) if not pairs), None)
     if other or not adapters:
-        raise ValueError(f"only LoRA adapters can be combined, not {other or 'none at all'}")
+        raise ValueError(f"only adapters with a low-rank update can be combined, not {other or 'none at all'}")
     if kind not in ("cat", "svd") or (kind == "svd") != (rank is not None):
         raise ValueError("combine with kind='cat', which is exact, or kind='svd' and a rank")
     arrays, ranks, lost = {}, {}, {}
-    for name in dict.fromkeys(name for adapter in adapters for name in adapter.method.ranks(config)):
-        A, B = factors(adapters, weights, config, name)
+    for name in dict.fromkeys(name for pairs in factors for name in pairs):
+        those = [(*pairs[name], weight) for pairs, weight in zip(factors, weights, strict=True) if name in pairs]
+        A, B = np.concatenate([A for A, _, _ in those], axis=1), np.concatenate([weight * B for _, B, weight in those])  # (d, R), (R, k)
         lost[name] = 0.0
         if kind == "svd":
             A, B, lost[name] = truncate(A, B, rank)

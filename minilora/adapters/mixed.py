@@ -6,7 +6,7 @@ stack of pairs (Chen et al. 2023, Punica, arXiv 2310.18547). Only LoRA's linear 
 
 import numpy as np
 
-from minilora.methods.lora import LoRASites
+from minilora.methods.lora import LoRA, LoRASites
 from minilora.transformer.sites import Sites
 
 
@@ -52,7 +52,8 @@ def mixed_sites(config, adapters, ops):
     different = list({id(adapter): adapter for adapter in adapters if adapter is not None}.values())
     for adapter in different:
         method = adapter.method
-        if type(method.sites(config, adapter.arrays)) is not LoRASites or "model.embed_tokens" in method.scales(config):
+        plain = isinstance(method, LoRA) and type(method.sites(config, adapter.arrays)) is LoRASites
+        if not plain or "model.embed_tokens" in method.scales(config):
             raise ValueError(
                 f"an adapter of {method.name} cannot share a batch: only LoRA on linear layers can; give it a batch of its own"
             )
