@@ -125,7 +125,7 @@ def test_a_relative_of_LoRA_is_combined_with_all_of_its_update(method):
     one = adapter(method, 1)
     _, arrays, _ = combine([one], [1.0], CONFIG)
     merged = method.merge(CONFIG, WEIGHTS, one.arrays)
-    for name in method.factors(CONFIG, one.arrays):
+    for name in method.update_factors(CONFIG, one.arrays):
         update = merged[f"{name}.weight"] - WEIGHTS[f"{name}.weight"]  # (d, k)
         assert np.allclose(arrays[f"{name}.lora_A"] @ arrays[f"{name}.lora_B"], update, rtol=0, atol=1e-12)
 

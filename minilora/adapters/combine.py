@@ -33,7 +33,7 @@ def combine(adapters, weights, config, kind="cat", rank=None):
     `kind` is "cat", exact, with the sum of the ranks, or "svd", of the given rank. Raises ValueError for an adapter whose update is not
     low-rank or not all that it changes, or a rank that a module does not have.
     """
-    factors = [adapter.method.factors(config, adapter.arrays) for adapter in adapters]  # module -> A (d, r), s B (r, k)
+    factors = [adapter.method.update_factors(config, adapter.arrays) for adapter in adapters]  # module -> A (d, r), s B (r, k)
     other = next((adapter.method.name for adapter, pairs in zip(adapters, factors, strict=True) if not pairs), None)
     if other or not adapters:
         raise ValueError(f"only adapters with a low-rank update can be combined, not {other or 'none at all'}")

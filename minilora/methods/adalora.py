@@ -159,14 +159,14 @@ class AdaLoRA(Method):
         """The sum of r (d + k + 1) over the adapted modules."""
         return sum(self.left.get(name, self.rank) * (d + k + 1) for name, (d, k) in self.modules(config).items())
 
-    def factors(self, config, arrays):
+    def update_factors(self, config, arrays):
         sites = self.sites(config, arrays)
         pairs = {name: sites.pair(name) for name in self.modules(config)}
         return {name: (A, s * B) for name, (A, B, s) in pairs.items()}  # (d, r), (r, k)
 
     def merge(self, config, base, arrays):
         weights = dict(base)
-        for name, (A, B) in self.factors(config, arrays).items():
+        for name, (A, B) in self.update_factors(config, arrays).items():
             weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], A, B, 1)  # (d, k)
         return weights
 

@@ -71,13 +71,13 @@ class Method:
         """Array name -> its name in adapter_model.safetensors, without the prefix."""
         raise NotImplementedError
 
-    def factors(self, config, arrays):
+    def update_factors(self, config, arrays):
         """Module -> A (d, r), B (r, k) whose product is its update; empty for a method whose updates are no such products."""
         return {}
 
     def changes_nothing(self, config, arrays):
         """Whether every update is zero, as far as the arrays alone can tell."""
-        products = self.factors(config, arrays).values()
+        products = self.update_factors(config, arrays).values()
         return bool(products) and not any((A.any(axis=0) & B.any(axis=1)).any() for A, B in products)
 
     def merge(self, config, base, arrays):

@@ -115,7 +115,7 @@ class DoRA(LoRA):
             weights[f"{name}.weight"] = g * lowrank.merge(W, A, B, s)  # (d, k)
         return weights
 
-    def factors(self, config, arrays):
+    def update_factors(self, config, arrays):
         return {}  # the magnitudes stretch the base as well
 
     def exported(self, config, arrays):

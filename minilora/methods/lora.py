@@ -126,7 +126,7 @@ class LoRA(Method):
             weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], arrays[f"{name}.lora_A"], arrays[f"{name}.lora_B"], s)
         return weights
 
-    def factors(self, config, arrays):
+    def update_factors(self, config, arrays):
         lora, pairs = self.exported(config, arrays)
         return {name: (pairs[f"{name}.lora_A"], s * pairs[f"{name}.lora_B"]) for name, s in lora.scales(config).items()}  # (d, r), (r, k)
 

@@ -115,7 +115,7 @@ class VeRA(Method):
         """The sum of r + k over the adapted modules."""
         return sum(self.rank + k for _, k in self.modules(config).values())
 
-    def factors(self, config, arrays):
+    def update_factors(self, config, arrays):
         A, B = arrays["vera_A"], arrays["vera_B"]  # (d, r), (r, k) of the widest module
         return {
             name: (A[:d] * arrays[f"{name}.vera_a"], B[:, :k] * arrays[f"{name}.vera_b"])  # (d, r), (r, k)
@@ -124,7 +124,7 @@ class VeRA(Method):
 
     def merge(self, config, base, arrays):
         weights = dict(base)
-        for name, (A, B) in self.factors(config, arrays).items():
+        for name, (A, B) in self.update_factors(config, arrays).items():
             weights[f"{name}.weight"] = lowrank.merge(base[f"{name}.weight"], A, B, 1)  # (d, k)
         return weights
 
