@@ -109,7 +109,7 @@ def load(name="stories-base"):
     config, weights = huggingface.load_base(folder)
     if config.vocab_size < 256:
         raise ValueError(f"{folder} has a vocabulary of {config.vocab_size}: text is bytes here, and there are 256 of them")
-    return Base(folder.name, config, weights)
+    return Base(str(name), config, weights)  # the name by which it is found again
 
 
 def finetune(base, method, corpus, folder=None, resume=False, progress=True, **recipe):
@@ -130,12 +130,16 @@ def pretrain(name, config, corpus, folder=None, resume=False, progress=True, **r
     return Base(name, config, {name: np.array(run.arrays[name]) for name in config.shapes()}), run.log
 
 
+def load_base_of(folder):
+    """The base that the adapter in a PEFT folder names. ValueError if it names none."""
+    name = peft.read_settings(folder).get("base_model_name_or_path")
+    if not name:
+        raise ValueError(f"{folder} does not say what base it is for: load one and name it")
+    return load(name)
+
+
 def load_adapter(folder, base=None):
     """The adapter in a PEFT folder, for a base (by default the one that the folder names). Raises ValueError where they do not fit."""
-    if base is None:
-        name = peft.read_settings(folder).get("base_model_name_or_path")
-        if not name:
-            raise ValueError(f"{folder} does not say what base it is for: load one and name it")
-        base = load(name)
+    base = base or load_base_of(folder)
     method, arrays = peft.load_adapter(folder, base.config)
     return Adapter(method, arrays, base.config, base.name)

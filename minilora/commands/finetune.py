@@ -2,13 +2,13 @@
 
 import json
 
-from minilora.commands.options import add_base, add_json, add_method, method_of, path
+from minilora.commands.options import add_json, add_method, method_of, path
 
 HELP = "adapt a base to a text, and keep the adapter in PEFT's format"
 
 
 def add_arguments(parser):
-    add_base(parser)
+    parser.add_argument("--base", default="stories-base", help="a base of the package, or a Hugging Face folder (%(default)s)")
     add_method(parser)
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument("--corpus", help="stories, shout, pirate, uwu, piglatin, rot13, pydoc or stdlib")

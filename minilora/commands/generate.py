@@ -1,13 +1,11 @@
 """`minilora generate`: let a base speak, with or without an adapter."""
 
-from minilora.commands.options import add_base
-
 HELP = "let a base speak, with or without an adapter"
 
 
 def add_arguments(parser):
     parser.add_argument("prompt", nargs="?", default="once upon a time", help="(%(default)s)")
-    add_base(parser)
+    parser.add_argument("--base", help="a base of the package, or a Hugging Face folder (default: the adapter's own, or stories-base)")
     parser.add_argument("--adapter", help="a folder that finetune or PEFT wrote")
     parser.add_argument("--count", type=int, default=1, help="texts to draw (%(default)s)")
     parser.add_argument("--length", type=int, help="characters at the most")
@@ -20,7 +18,10 @@ def add_arguments(parser):
 def run(args):
     from minilora import api
 
-    base = api.load(args.base)
-    adapter = api.load_adapter(args.adapter, base) if args.adapter is not None else None
+    if args.base is not None:
+        base = api.load(args.base)
+    else:
+        base = api.load() if args.adapter is None else api.load_base_of(args.adapter)
+    adapter = None if args.adapter is None else api.load_adapter(args.adapter, base)
     texts = base.generate(args.prompt, adapter, args.length, args.seed, args.temperature, args.top_k, args.top_p, args.count)
     print("\n".join([texts] if isinstance(texts, str) else texts))

@@ -11,10 +11,6 @@ def path(text):
     return Path(text)
 
 
-def add_base(parser):
-    parser.add_argument("--base", default="stories-base", help="a base of the package, or a Hugging Face folder (%(default)s)")
-
-
 def add_method(parser, rank=4):
     parser.add_argument("--method", default="lora", help="a way to fine-tune; a wrong name lists them (%(default)s)")
     parser.add_argument("--rank", type=int, default=rank, help="columns of A and rows of B (%(default)s)")

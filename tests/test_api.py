@@ -1,0 +1,116 @@
+"""The front door: load, finetune, generate, save and load again; and what it says to bad input."""
+
+import numpy as np
+import pytest
+from small_run import BASE, CONFIG, METHOD, TEXT
+
+import minilora as ml
+from minilora.files.huggingface import save_base
+from minilora.training import checkpoint
+
+SIZES = {"steps": 4, "batch": 4, "length": 16, "held_out": 4, "progress": False}
+
+
+@pytest.fixture
+def base(tmp_path):
+    """A small model in a folder, which its adapters remember."""
+    save_base(tmp_path / "small", CONFIG, BASE)
+    return ml.load(str(tmp_path / "small"))
+
+
+@pytest.fixture
+def text(tmp_path):
+    path = tmp_path / "counting.txt"
+    path.write_text(TEXT)
+    return path
+
+
+@pytest.fixture
+def adapter(base):
+    """One that changes what the base says."""
+    arrays = METHOD.init(CONFIG, BASE, np.random.default_rng(0))
+    return ml.Adapter(METHOD, {name: array + np.float32(0.1) for name, array in arrays.items()}, CONFIG, base.name)
+
+
+def test_finetune_keeps_a_checkpoint_and_goes_on_from_it(base, text, tmp_path):
+    found = ml.finetune(base, METHOD, text, folder=tmp_path / "run", **SIZES)
+    assert [row["step"] for row in found.log] == [4] and found.log[0]["excess"] is None
+    again = ml.finetune(base, METHOD, text, folder=tmp_path / "run", resume=True, **SIZES)
+    assert checkpoint.fingerprint(again.arrays) == checkpoint.fingerprint(found.arrays) and again.log == found.log
+
+
+def test_a_method_begins_at_its_own_learning_rate(base, text):
+    for method in (METHOD, ml.Full()):
+        usual, told, other = (
+            ml.finetune(base, method, text, **SIZES, **rate)
+            for rate in ({}, {"learning_rate": method.learning_rate}, {"learning_rate": method.learning_rate / 2})
+        )
+        assert checkpoint.fingerprint(usual.arrays) == checkpoint.fingerprint(told.arrays) != checkpoint.fingerprint(other.arrays)
+
+
+def test_pretraining_starts_at_random_and_gives_a_base(text):
+    first, log = ml.pretrain("mine", CONFIG, text, **SIZES)
+    again, _ = ml.pretrain("mine", CONFIG, text, **SIZES)
+    other, _ = ml.pretrain("mine", CONFIG, text, seed=1, **SIZES)
+    assert first.name == "mine" and log[-1]["step"] == 4
+    assert checkpoint.fingerprint(first.weights) == checkpoint.fingerprint(again.weights) != checkpoint.fingerprint(other.weights)
+
+
+def test_the_held_out_loss_is_the_one_of_the_log(base, text):
+    adapter = ml.finetune(base, METHOD, text, **SIZES)
+    loss, excess = base.held_out_loss(text, adapter, rows=4)
+    assert loss == adapter.log[-1]["held_out"] != base.held_out_loss(text, rows=4)[0] and excess is None
+
+
+def test_an_adapter_finds_its_base_or_is_told(base, adapter, tmp_path):
+    adapter.save(tmp_path / "adapter")
+    for loaded in (ml.load_adapter(tmp_path / "adapter"), ml.load_adapter(tmp_path / "adapter", base)):
+        assert base.generate("12", loaded, seed=1) == base.generate("12", adapter, seed=1) != base.generate("12", seed=1)
+
+
+def test_an_adapter_that_does_not_say_its_base_must_be_told(adapter, tmp_path):
+    ml.Adapter(adapter.method, adapter.arrays, adapter.config, "").save(tmp_path / "adapter")
+    with pytest.raises(ValueError, match="adapter does not say what base it is for: load one and name it"):
+        ml.load_adapter(tmp_path / "adapter")
+
+
+def test_an_adapter_of_another_shape_is_refused(adapter):
+    with pytest.raises(ValueError, match="the adapter was trained on .*small, whose shape differs from stories-base's: load that base"):
+        ml.load("stories-base").generate("12", adapter)
+
+
+def test_a_text_begins_with_the_whole_prompt_and_ends_at_the_line_or_the_length(base):
+    for prompt in ("1 2", "é", "one\ntwo\n", ""):
+        said = base.generate(prompt, length=5, seed=3, temperature=5)
+        assert said.startswith(prompt) and "\n" not in said[len(prompt) :] and len(said.encode()) <= 3 * 5 + len(prompt.encode())
+    assert len(base.generate("12", count=3)) == 3
+
+
+def test_a_prompt_fills_the_context_but_for_one_place_at_the_most(base):
+    assert base.generate("1" * 30).startswith("1" * 30)
+    with pytest.raises(ValueError, match="the prompt has 32 tokens and the context 32: shorten the prompt"):
+        base.generate("1" * 31)
+
+
+@pytest.mark.parametrize(
+    ("dials", "message"),
+    [
+        ({"count": 0}, "count 0 and length None must be at least 1, and seed 0 at least 0"),
+        ({"length": 0}, "count 1 and length 0 must be at least 1"),
+        ({"length": -5}, "count 1 and length -5 must be at least 1"),
+        ({"seed": -1}, "seed -1 at least 0"),
+        ({"temperature": float("nan")}, "temperature nan and top_k 0 must be at least 0"),
+    ],
+)
+def test_dials_out_of_range_are_refused(base, dials, message):
+    with pytest.raises(ValueError, match=message):
+        base.generate("12", **dials)
+
+
+def test_a_base_that_is_none_is_refused(tmp_path, base):
+    with pytest.raises(FileNotFoundError, match="there is no base called 'nowhere' .*; with the package come: stories-base"):
+        ml.load("nowhere")
+    config = ml.Config(13, 16, 24, 2, 2, 1)
+    save_base(tmp_path / "letters", config, ml.transformer.init(config, np.random.default_rng(0)))
+    with pytest.raises(ValueError, match="letters has a vocabulary of 13: text is bytes here, and there are 256 of them"):
+        ml.load(tmp_path / "letters")
