@@ -1,27 +1,31 @@
 """Adapters as PEFT keeps them: adapter_config.json beside adapter_model.safetensors.
 
 A method says what it is called there and under which names its arrays go (`peft_type`, `peft_settings`, `peft_names`, `from_peft`), or
-which relative is written in its place (`exported`); this file only turns the arrays round and reads strictly. PEFT itself loads a file
-with a wrong prefix as an adapter that does nothing; here a missing or an unexpected name is an error.
+which relative is written in its place (`exported`); this file turns the arrays round. What is read is checked by peft_settings.py and
+peft_tensors.py: PEFT itself loads a file under wrong names as an adapter that does nothing; here that is an error.
+
+A file that is written here carries a hash of its tensors, by which a bit that was lost on the way is found; PEFT passes over it, and a
+file without one is taken as it is.
 """
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 
-from minilora.files.atomic import save_arrays, write_json
-from minilora.files.huggingface import complain
-from minilora.files.safetensors import load_arrays
-from minilora.files.strict_json import read_json
-from minilora.methods import METHODS, Method
+from minilora.files.atomic import make_folder, save_arrays, write_json
+from minilora.files.peft_settings import method_of, read_settings
+from minilora.files.peft_tensors import PREFIX, check_tensors, without_adapter_name
+from minilora.files.safetensors import digest, load_arrays
 
-PREFIX = "base_model.model."
+EMBEDDING = "model.embed_tokens"
 COMMON = {
     "task_type": "CAUSAL_LM",
     "inference_mode": True,
     "revision": None,
     "peft_version": "0.21.2",  # the version whose format this is
 }
+DIGEST = "minilora.sha256"  # its name in the metadata
 
 
 def file_names(method, config):
@@ -30,52 +34,86 @@ def file_names(method, config):
     return {name: PREFIX + key if key.startswith(("model.", "lm_head.")) else key for name, key in names.items()}
 
 
+def turns(key):
+    """Whether a matrix lies in the file transposed. Embeddings do not, be they of a prompt or the base's own."""
+    return key not in ("prompt_embeddings", f"{PREFIX}{EMBEDDING}.weight")
+
+
 def turned(key, array):
-    """From the file's orientation to memory's, or back: matrices are transposed, but for embeddings."""
-    return array if array.ndim < 2 or key == "prompt_embeddings" else array.T
+    """From the file's orientation to memory's, or back."""
+    return array.T if array.ndim == 2 and turns(key) else array
 
 
-def has_place(method):
-    """Whether PEFT's format has a place for the method, or for the relative that is written instead."""
-    return method.peft_type is not None or type(method).exported is not Method.exported
+def file_shapes(method, config):
+    """Name in the file -> shape in the file."""
+    names, shapes = file_names(method, config), method.shapes(config)
+    return {key: shapes[name][::-1] if turns(key) else shapes[name] for name, key in names.items()}
 
 
-def save_adapter(folder, config, method, arrays, base_name):
-    """Write the folder; adapter_config.json, which makes it one, goes first and comes last. ValueError for a method that PEFT lacks."""
+def whole_bases(method, config):
+    """Name -> shape of what PEFT adds to the file when the embedding or the head is a target: the base's own matrix, which is not read."""
+    adapted = {name.rpartition(".")[0] for name in method.shapes(config)}
+    shape = (config.vocab_size, config.hidden_size)
+    return {f"{PREFIX}{name}.base_layer.weight": shape for name in (EMBEDDING, "lm_head") if name in adapted}
+
+
+def save_adapter(folder, config, method, arrays, base_name, dtype=np.float32):
+    """Write the folder. adapter_config.json, which makes it one, goes first and comes last.
+
+    Raises ValueError for a method that PEFT does not have, and for a number too large for the dtype.
+    """
     method, arrays = method.exported(config, arrays)
     if method.peft_type is None:
         raise ValueError(f"{method.name} has no place in PEFT's format: merge it and save the base that results")
-    tensors = {key: turned(key, arrays[name]) for name, key in file_names(method, config).items()}
-    (Path(folder) / "adapter_config.json").unlink(missing_ok=True)
-    save_arrays(Path(folder) / "adapter_model.safetensors", tensors, {"format": "pt"})
+    tensors = {key: as_dtype(key, turned(key, arrays[name]), dtype) for name, key in file_names(method, config).items()}
     settings = {"peft_type": method.peft_type, "base_model_name_or_path": base_name, **method.peft_settings(config)}
-    write_json(Path(folder) / "adapter_config.json", {**COMMON, **settings})
+    folder = make_folder(folder)
+    (folder / "adapter_config.json").unlink(missing_ok=True)  # killed in between, this leaves no mixture of two adapters
+    save_arrays(folder / "adapter_model.safetensors", tensors, {"format": "pt", DIGEST: digest(tensors)})
+    write_json(folder / "adapter_config.json", {**COMMON, **settings})
 
 
-def read_settings(folder):
-    """What adapter_config.json says. FileNotFoundError or ValueError, in one line."""
-    return read_json(Path(folder) / "adapter_config.json")
+def as_dtype(name, array, dtype):
+    """The array in another dtype. ValueError where a finite number becomes infinite."""
+    with np.errstate(over="ignore"):
+        result = np.ascontiguousarray(array, dtype)
+    if np.isfinite(array).all() and not np.isfinite(result).all():
+        raise ValueError(f"{name} holds {np.abs(array).max():.3g}, which {np.dtype(dtype).name} cannot: choose bfloat16 or float32")
+    return result
+
+
+def weights_path(folder):
+    """Where the tensors of an adapter are. FileNotFoundError where they are not, or are pickled."""
+    path = Path(folder) / "adapter_model.safetensors"
+    if not path.is_file() and (pickled := Path(folder) / "adapter_model.bin").is_file():
+        raise FileNotFoundError(
+            f"there is no {path}, and {pickled.name} is pickled, which can run code: save it with safe_serialization=True"
+        )
+    return path
 
 
 def load_adapter(folder, config):
-    """-> method, arrays: name -> float32 array. ValueError where the file and the model do not fit each other exactly."""
-    settings = read_settings(folder)
-    reader = next((method for method in METHODS if method.reads(settings)), None)
-    if reader is None:
-        types = sorted({method.peft_type for method in METHODS if method.peft_type})
-        raise ValueError(f"{folder} holds an adapter of type {settings.get('peft_type')!r}; these are read: {', '.join(types)}")
-    method = reader.from_peft(settings, config)
-    path = Path(folder) / "adapter_model.safetensors"
-    stored, _ = load_arrays(path)
-    # PEFT adds the whole embedding or head when it is a target, and older versions the adapter's name.
-    stored = {name.replace(".default.", "."): array for name, array in stored.items() if not name.endswith(".base_layer.weight")}
+    """-> method, arrays: name -> float32 array.
+
+    Raises FileNotFoundError, or ValueError where the files and the model do not fit each other exactly: nothing is loaded then. Warns of an
+    adapter that changes nothing.
+    """
+    method = method_of(read_settings(folder), config, Path(folder) / "adapter_config.json")
+    path = weights_path(folder)
+    stored, metadata = load_arrays(path)
+    if digest_state(stored, metadata) == "broken":
+        raise ValueError(f"{path} is not what was written: its tensors do not have the hash in its header; copy or save it again")
+    stored = without_adapter_name(stored, path)
     names = file_names(method, config)
-    complain(path, "lacks the tensor", set(names.values()) - stored.keys())
-    complain(path, "has the unexpected tensor", stored.keys() - set(names.values()))
-    for name, shape in method.shapes(config).items():
-        found, wanted = stored[names[name]].shape, turned(names[name], np.empty(shape)).shape  # as the file has them
-        if found != wanted:
-            raise ValueError(f"{path}: {names[name]} is {found} and this base needs {wanted}: load the base that it was made for")
-        if not np.isfinite(stored[names[name]]).all():
-            raise ValueError(f"{path}: {names[name]} holds numbers that are not finite: the file is broken")
-    return method, {name: np.ascontiguousarray(turned(key, stored[key]), np.float32) for name, key in names.items()}
+    check_tensors(path, stored, file_shapes(method, config), whole_bases(method, config), config)
+    arrays = {name: np.array(turned(key, stored[key]), np.float32, order="C") for name, key in names.items()}
+    if method.changes_nothing(config, arrays):
+        warnings.warn(f"{path} changes nothing: all of its updates are zero, as before the first step of training", stacklevel=2)
+    return method, arrays
+
+
+def digest_state(stored, metadata):
+    """ "absent" in a file of somebody else's, or else "ok" or "broken"."""
+    if DIGEST not in metadata:
+        return "absent"
+    return "ok" if digest(stored) == metadata[DIGEST] else "broken"
