@@ -1,34 +1,26 @@
-"""Llama checkpoints as Hugging Face keeps them: config.json beside model.safetensors, or beside shards and their index.
+"""Checkpoints as Hugging Face keeps them: config.json beside model.safetensors, or beside shards and their index.
 
 Files hold a linear layer's weight as (out, in), memory as (in, out); the embedding is (V, d) in both. The transposed view of an array
-that was read is as fast in a matrix product as a copy, so none is made.
+that was read is as fast in a matrix product as a copy, so none is made: a float32 file is mapped, and its weights are views of it. Numbers
+of 16 bits are widened to float32, a few rows at a time. A mapped file must not be written over in its place; save_base does not.
 
-Left out: pickled checkpoints, biases, scaled rotary embeddings, sliding windows. A checkpoint that needs one of them is refused.
+Left out: pickled checkpoints, weights that are quantised in the file. They are refused.
 """
 
+import mmap
 from pathlib import Path
 
-import ml_dtypes  # noqa: F401  NumPy learns bfloat16, the format of most published checkpoints
+import ml_dtypes
 import numpy as np
 
-from minilora.counting import whole
+from minilora.files.architectures import complain, read_config, settings
 from minilora.files.atomic import save_arrays, write_json
 from minilora.files.safetensors import load_arrays
-from minilora.files.strict_json import read_json
-from minilora.transformer import Config
+from minilora.files.strict_json import read_json, short
 
-FIELDS = (
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "max_position_embeddings",
-    "rms_norm_eps",
-    "tie_word_embeddings",
-)
+WIDENED = [np.dtype(dtype) for dtype in (np.float16, ml_dtypes.bfloat16, np.float64)]  # to float32; float64 is narrowed
+PIECE = 2**22  # numbers that are widened at a time
+SPECIAL = {"bos_token_id": 0, "eos_token_id": 10}  # of the bases whose tokens are bytes: a begin mark, and the end of a line
 
 
 def turned(name, array):
@@ -36,71 +28,87 @@ def turned(name, array):
     return array if array.ndim < 2 or name == "model.embed_tokens.weight" else array.T
 
 
-def save_base(folder, config, weights):
+def save_base(folder, config, weights, special=SPECIAL):
     """Write the folder. config.json, which makes it one, goes first and comes last: a process killed between leaves no mixture of two."""
-    folder = Path(folder)
-    weights = {name: turned(name, weights[name]) for name in config.shapes()}
+    folder, described = Path(folder), settings(config)
+    weights = {name: turned(name, np.asarray(weights[name])) for name in config.shapes()}
     (folder / "config.json").unlink(missing_ok=True)
     save_arrays(folder / "model.safetensors", weights, {"format": "pt"})
-    rope = {"rope_theta": config.rope_theta, "rope_parameters": {"rope_theta": config.rope_theta, "rope_type": "default"}}
-    fixed = {"hidden_act": "silu", "attention_bias": False, "mlp_bias": False, "bos_token_id": 0, "eos_token_id": 10, "dtype": "float32"}
-    names = {"architectures": ["LlamaForCausalLM"], "model_type": "llama"}
-    write_json(folder / "config.json", {**names, **fixed, **rope, **{name: getattr(config, name) for name in FIELDS}})
+    write_json(folder / "config.json", {**described, **special})
 
 
 def load_base(folder):
-    """-> Config, weights: name -> float32 array in memory's orientation.
+    """-> Config, weights: name -> read-only float32 array in memory's orientation.
 
-    Raises FileNotFoundError for a file that is missing, ValueError for a model that is not a plain Llama, for tensors that are missing,
-    unexpected or of a wrong shape, and for numbers that are not finite.
+    Raises FileNotFoundError for a file that is missing, ValueError for a model that cannot be run here (files/architectures.py), for
+    tensors that are missing, unexpected, or of a wrong shape or type, and for numbers that are not finite.
     """
     folder = Path(folder)
     config = read_config(folder)
-    index = folder / "model.safetensors.index.json"
-    shards = sorted(set(read_json(index).get("weight_map", {}).values())) if index.is_file() else ["model.safetensors"]
     stored = {}
-    for shard in shards:
-        stored |= load_arrays(folder / shard)[0]
-    stored = {name: array for name, array in stored.items() if not name.endswith("rotary_emb.inv_freq")}  # old files carry a table
+    for shard in shards(folder):
+        arrays, _ = load_arrays(folder / shard)
+        complain(folder / shard, "holds once more the tensor", arrays.keys() & stored.keys())
+        stored |= arrays
+    # Old files carry a table of the rotation; some with a tied head carry it all the same.
+    passed_over = ["lm_head.weight"] if config.tie_word_embeddings else []
+    stored = {name: array for name, array in stored.items() if not name.endswith("rotary_emb.inv_freq") and name not in passed_over}
+    if config.num_hidden_layers > len(stored):  # each of them has several tensors, and is named one by one below
+        raise ValueError(f"{folder}: config.json asks for {config.num_hidden_layers:,} layers, and there are {len(stored)} tensors in all")
     shapes = config.shapes()
     complain(folder, "lacks the tensor", shapes.keys() - stored.keys())
     complain(folder, "has the unexpected tensor", stored.keys() - shapes.keys())
-    weights = {name: turned(name, stored[name].astype(np.float32, copy=False)) for name in shapes}
     for name, shape in shapes.items():
-        if weights[name].shape != shape:
-            raise ValueError(
-                f"{folder}: {name} is {weights[name].shape} (in, out) and config.json asks for {shape}: do the two belong together?"
-            )
-        if not np.isfinite(weights[name]).all():
-            raise ValueError(f"{folder}: {name} holds numbers that are not finite: the file is broken, fetch it again")
-    return config, weights
+        found = turned(name, stored[name]).shape
+        if found != shape:
+            raise ValueError(f"{folder}: {name} is {found} (in, out) and config.json asks for {shape}: do the two belong together?")
+    return config, {name: turned(name, in_float32(f"{folder}: {name}", stored[name])) for name in shapes}
 
 
-def read_config(folder):
-    """The Config in config.json; ValueError where the model needs what this one does not have."""
-    values = read_json(Path(folder) / "config.json")
-    rope = {"rope_theta": values.get("rope_theta", 10000.0), **(values.get("rope_scaling") or {}), **(values.get("rope_parameters") or {})}
-    unsupported = {
-        "model_type": values.get("model_type") != "llama",
-        "hidden_act": values.get("hidden_act", "silu") != "silu",
-        "attention_bias": values.get("attention_bias", False),
-        "mlp_bias": values.get("mlp_bias", False),
-        "rope_type": rope.get("rope_type", rope.get("type", "default")) != "default",
-    }
-    wrong = [name for name, is_wrong in unsupported.items() if is_wrong]
-    if wrong:
-        found = ", ".join(f"{name} {values.get(name, rope.get(name))!r}" for name in wrong)
-        raise ValueError(f"{folder} holds a model with {found}: only plain Llama models without biases or scaled rotation are read")
-    missing = [name for name in FIELDS[:5] if name not in values]
-    complain(folder / "config.json", "lacks", missing)
-    fields = {name: values[name] for name in FIELDS if values.get(name) is not None}
-    fields |= {name: whole(f"{name} in {folder}/config.json", fields[name]) for name in FIELDS[:8] if name in fields}
-    fields.setdefault("num_key_value_heads", fields["num_attention_heads"])
-    return Config(**{"rms_norm_eps": 1e-6, **fields}, rope_theta=float(rope["rope_theta"]))
+def shards(folder):
+    """The names of the files that hold a folder's tensors. ValueError for an index that is none, or that leads out of the folder."""
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        if not (folder / "model.safetensors").is_file() and any(folder.glob("*.bin")):
+            raise ValueError(f"{folder} holds pickled weights (*.bin), which may run any code: fetch or convert to model.safetensors")
+        return ["model.safetensors"]
+    where = read_json(index).get("weight_map")
+    if (
+        not isinstance(where, dict)
+        or not where
+        or not all(isinstance(name, str) and Path(name).name == name != "" for name in where.values())
+    ):
+        raise ValueError(f"{index} has the weight_map {short(where)}, and not a file of its folder for each tensor")
+    return sorted(set(where.values()))
 
 
-def complain(where, what, names):
-    """ValueError that names the first of `names`, if there are any, and how many more there are."""
-    if names:
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise ValueError(f"{where} {what} {min(names)}{more}")
+def in_float32(what, array):
+    """A mapped array in float32, read-only: itself if it is. ValueError for other numbers, and for what is not finite."""
+    if array.dtype in WIDENED:
+        array = widened(array)
+    elif array.dtype != np.float32:
+        raise ValueError(f"{what} is of type {array.dtype}, and weights are read as float32, float16 or bfloat16")
+    if not np.isfinite([array.min(), array.max()]).all():  # a NaN is both; and no array of answers is made
+        raise ValueError(f"{what} holds numbers that are not finite: the file is broken, fetch it again")
+    return array
+
+
+def widened(array):
+    """A copy in float32. Of the file no more than a piece is in memory at a time."""
+    wide = np.empty(array.shape, np.float32)
+    rows = max(1, PIECE // (array.size // len(array)))
+    for start in range(0, len(array), rows):
+        with np.errstate(over="ignore"):  # a float64 that is too large becomes infinite, and is refused as such
+            wide[start : start + rows] = array[start : start + rows]
+        let_go(array)
+    wide.setflags(write=False)
+    return wide
+
+
+def let_go(array):
+    """Take the pages of a mapped array's file out of memory. Whoever reads it again finds them again."""
+    owner = array
+    while isinstance(owner, np.ndarray | memoryview):
+        owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
+    if isinstance(owner, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        owner.madvise(mmap.MADV_DONTNEED)
