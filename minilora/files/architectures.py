@@ -83,7 +83,8 @@ def refuse_what_is_missing_here(folder, kind, values, rope):
 def llama3_scaling(path, rope):
     names = [field.name for field in fields(Llama3Scaling)]
     complain(path, "scales the rotation and lacks", [name for name in names if name not in rope])
-    return Llama3Scaling(**{name: number(path, name, rope) for name in names})
+    context = whole(f"{names[-1]} in {path}", rope[names[-1]])
+    return Llama3Scaling(*(number(path, name, rope) for name in names[:-1]), context)
 
 
 def number(path, name, values):
