@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minilora.files.atomic import make_folder, save_arrays, write_json
+from minilora.files.atomic import save_arrays, write_json
 from minilora.files.peft_settings import method_of, read_settings
 from minilora.files.peft_tensors import PREFIX, check_tensors, without_adapter_name
 from minilora.files.safetensors import digest, load_arrays
@@ -67,7 +67,7 @@ def save_adapter(folder, config, method, arrays, base_name, dtype=np.float32):
         raise ValueError(f"{method.name} has no place in PEFT's format: merge it and save the base that results")
     tensors = {key: as_dtype(key, turned(key, arrays[name]), dtype) for name, key in file_names(method, config).items()}
     settings = {"peft_type": method.peft_type, "base_model_name_or_path": base_name, **method.peft_settings(config)}
-    folder = make_folder(folder)
+    folder = Path(folder)
     (folder / "adapter_config.json").unlink(missing_ok=True)  # killed in between, this leaves no mixture of two adapters
     save_arrays(folder / "adapter_model.safetensors", tensors, {"format": "pt", DIGEST: digest(tensors)})
     write_json(folder / "adapter_config.json", {**COMMON, **settings})
