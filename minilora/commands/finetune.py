@@ -23,16 +23,21 @@ def add_arguments(parser):
     add_json(parser)
 
 
+def has_a_file(method):
+    """Whether the result can be saved: as a whole model, or in PEFT's format as what it is or as the relative that it exports."""
+    from minilora.methods import Full, Method
+
+    return isinstance(method, Full) or method.peft_type is not None or type(method).exported is not Method.exported
+
+
 def run(args):
     from minilora import api
-    from minilora.files import peft
-    from minilora.methods import Full
 
     recipe = {"steps": args.steps, "batch": args.batch, "length": args.length, "seed": args.seed}
     if args.learning_rate is not None:
         recipe["learning_rate"] = args.learning_rate
     method, base = method_of(args), api.load(args.base)
-    if not isinstance(method, Full) and not peft.has_place(method):  # said before the training, not after it
+    if not has_a_file(method):  # said before the training, not after it
         raise ValueError(f"{method.name} has no place in PEFT's format, so there is no file for its adapter: finetune it from Python")
     corpus = args.text if args.corpus is None else args.corpus
     adapter = api.finetune(base, method, corpus, folder=args.out, resume=args.resume, progress=not args.json, **recipe)
@@ -43,5 +48,5 @@ def run(args):
     for row in adapter.log:
         excess = "" if row["excess"] is None else f", {row['excess']:.3f} above the generator's own"
         print(f"step {row['step']}: loss {row['loss']:.3f}, held out {row['held_out']:.3f} nats a character{excess}")
-    what = "base" if isinstance(method, Full) else "adapter"
+    what = "base" if args.method == "full" else "adapter"
     print(f'wrote {args.out}; try: minilora generate --{what} {args.out} "once upon a time"')

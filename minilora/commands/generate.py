@@ -1,12 +1,14 @@
 """`minilora generate`: let a base speak, with or without an adapter."""
 
+from minilora.commands.options import path
+
 HELP = "let a base speak, with or without an adapter"
 
 
 def add_arguments(parser):
     parser.add_argument("prompt", nargs="?", default="once upon a time", help="(%(default)s)")
     parser.add_argument("--base", help="a base of the package, or a Hugging Face folder (default: the adapter's own, or stories-base)")
-    parser.add_argument("--adapter", help="a folder that finetune or PEFT wrote")
+    parser.add_argument("--adapter", type=path, help="a folder that finetune or PEFT wrote")
     parser.add_argument("--count", type=int, default=1, help="texts to draw (%(default)s)")
     parser.add_argument("--length", type=int, help="characters at the most")
     parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest (%(default)s)")
