@@ -9,56 +9,86 @@ A Base is never changed: its arrays are marked read-only, and an adapter is a ha
 naming another one.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from minilora import ops
 from minilora.files import huggingface, peft
+from minilora.files.tokenizer import Tokenizer, read_tokenizer
 from minilora.methods import Full, Method
+from minilora.quantization import quantize
 from minilora.training import corpora
 from minilora.training.gradients import evaluate, workers
 from minilora.training.loop import Recipe, train
+from minilora.training.tokens import in_tokens
 from minilora.transformer import Config, model
 from minilora.transformer.generate import generate
 
 SHIPPED = Path(__file__).parent / "models"  # bases that come with the package
+USUAL_LENGTH = 256  # tokens that are generated at the most, if nothing is said
 
 
 @dataclass(frozen=True)
 class Base:
-    """A frozen language model over bytes: a Config and its weights, name -> read-only array."""
+    """A frozen language model: a Config, its weights, name -> read-only array or NF4Weight, and a tokenizer where a token is not a byte."""
 
     name: str
     config: Config
     weights: dict = field(repr=False)
+    tokenizer: Tokenizer | None = None
 
     def __post_init__(self):
         for array in self.weights.values():
-            array.setflags(write=False)
+            if isinstance(array, np.ndarray):
+                array.setflags(write=False)
+
+    @property
+    def unit(self):
+        """What a token is: losses are in nats a character or a token."""
+        return "character" if self.tokenizer is None else "token"
+
+    def encode(self, text):
+        """The tokens of a text, as a list of integers, with its begin mark where there is one."""
+        return corpora.encode(text) if self.tokenizer is None else self.tokenizer.encode(text)
+
+    def decode(self, tokens, start=0):
+        """The text of tokens[start:], up to its end."""
+        return corpora.decode(tokens[start:]) if self.tokenizer is None else self.tokenizer.decode(tokens, start)
+
+    def corpus(self, name):
+        """The corpus of this name or path, in this base's tokens. ValueError or FileNotFoundError where there is none."""
+        corpus = corpora.load(name)
+        return corpus if self.tokenizer is None else in_tokens(corpus, self.tokenizer)
+
+    def quantized(self, double=True, keep=False):
+        """A new Base whose matrices within the layers take four bits a number (quantization.py), for QLoRA; `keep` them for LoftQ."""
+        return replace(self, weights=quantize(self.weights, double, ops.choose().dequantize_tile, keep))
 
     def generate(self, prompt="", adapter=None, length=None, seed=0, temperature=0.8, top_k=0, top_p=1.0, count=1):
-        """Continue the prompt -> the text, prompt included, up to its end or `length` more characters; a list of texts if count > 1.
+        """Continue the prompt -> the text, prompt included, up to its end or `length` more tokens; a list of texts if count > 1.
 
         Without an adapter the base speaks. Raises ValueError for a prompt that leaves no room in the context, and for dials out of range.
         """
         if count < 1 or seed < 0 or (length is not None and length < 1):
             raise ValueError(f"count {count} and length {length} must be at least 1, and seed {seed} at least 0")
-        tokens = corpora.encode(prompt)
+        tokens = self.encode(prompt)
         context = self.config.max_position_embeddings - (adapter.method.positions if adapter else 0)
         room = context - len(tokens)
         if room < 1:
             raise ValueError(f"the prompt has {len(tokens)} tokens and the context {context}: shorten the prompt")
         rows = np.tile(tokens, (count, 1))  # (count, T)
         sites = self._sites(adapter)
-        out = generate(self.config, self.weights, rows, min(length or room, room), sites, seed, temperature, top_k, top_p, stop=ord("\n"))
-        texts = [prompt + corpora.decode(row[len(tokens) :]) for row in out]
+        stop = ord("\n") if self.tokenizer is None else self.tokenizer.stop
+        most = min(length or USUAL_LENGTH, room)
+        out = generate(self.config, self.weights, rows, most, sites, seed, temperature, top_k, top_p, stop)
+        texts = [prompt + self.decode(row, len(tokens)) for row in out]
         return texts if count > 1 else texts[0]
 
     def held_out_loss(self, corpus, adapter=None, rows=64):
-        """The loss on a corpus's held-out text -> nats a character, and how far that is above the generator's own (None if unknown)."""
-        corpus = corpora.load(corpus)
+        """The loss on a corpus's held-out text -> nats a token, and how far that is above the generator's own (None if unknown)."""
+        corpus = self.corpus(corpus)
         method, arrays = (adapter.method, adapter.arrays) if adapter else (Method(), {})
         inputs, targets = corpus.held_out(rows, self.config.max_position_embeddings - method.positions)  # (rows, T) each
         with workers(2) as pool:
@@ -67,8 +97,12 @@ class Base:
         return loss, None if entropy is None else loss - entropy
 
     def save(self, folder):
-        """Write a Hugging Face folder (config.json, model.safetensors)."""
-        huggingface.save_base(folder, self.config, self.weights)
+        """Write a Hugging Face folder (config.json, model.safetensors, and tokenizer.json where it has one)."""
+        if self.tokenizer is None:
+            huggingface.save_base(folder, self.config, self.weights)
+        else:
+            self.tokenizer.save(folder)
+            huggingface.save_base(folder, self.config, self.weights, self.tokenizer.special)
 
     def _sites(self, adapter):
         if adapter is None:
@@ -97,7 +131,8 @@ class Adapter:
 
     def merge(self, base):
         """A new Base with the update added to its weights: it costs what the base costs. Raises ValueError where a method cannot merge."""
-        return Base(f"{base.name}+{self.method.name}", base.config, self.method.merge(base.config, base.weights, self.arrays))
+        weights = self.method.merge(base.config, base.weights, self.arrays)
+        return replace(base, name=f"{base.name}+{self.method.name}", weights=weights)
 
 
 def load(name="stories-base"):
@@ -107,9 +142,7 @@ def load(name="stories-base"):
         shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir()))
         raise FileNotFoundError(f"there is no base called {name!r} and no folder of that name; with the package come: {shipped}")
     config, weights = huggingface.load_base(folder)
-    if config.vocab_size < 256:
-        raise ValueError(f"{folder} has a vocabulary of {config.vocab_size}: text is bytes here, and there are 256 of them")
-    return Base(str(name), config, weights)  # the name by which it is found again
+    return Base(str(name), config, weights, read_tokenizer(folder, config.vocab_size))  # the name by which it is found again
 
 
 def finetune(base, method, corpus, folder=None, resume=False, progress=True, **recipe):
@@ -118,7 +151,7 @@ def finetune(base, method, corpus, folder=None, resume=False, progress=True, **r
     With a `folder`, checkpoints are kept in it, from which `resume=True` goes on.
     """
     recipe = Recipe(**{"learning_rate": method.learning_rate, **recipe})
-    run = train(base.config, base.weights, method, corpora.load(corpus), recipe, ops.choose(), folder, resume, progress=progress)
+    run = train(base.config, base.weights, method, base.corpus(corpus), recipe, ops.choose(), folder, resume, progress=progress)
     return Adapter(method, run.arrays, base.config, base.name, run.log)
 
 

@@ -112,5 +112,5 @@ def test_a_base_that_is_none_is_refused(tmp_path, base):
         ml.load("nowhere")
     config = ml.Config(13, 16, 24, 2, 2, 1)
     save_base(tmp_path / "letters", config, ml.transformer.init(config, np.random.default_rng(0)))
-    with pytest.raises(ValueError, match="letters has a vocabulary of 13: text is bytes here, and there are 256 of them"):
-        ml.load(tmp_path / "letters")
+    with pytest.raises(ValueError, match="letters has a vocabulary of 13 and no tokenizer.json: without one, text is 256 bytes"):
+        ml.load(tmp_path / "letters").generate("12")

@@ -1,5 +1,6 @@
 """NF4: tables, codes and bytes as bitsandbytes has them; products, gradients and methods on a quantised base."""
 
+import json
 import tracemalloc
 from statistics import NormalDist
 
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 from test_every_method import EXAMPLES
 
-from minilora import counting, gradcheck, ops
+from minilora import counting, gradcheck, load, load_adapter, ops
 from minilora.analysis.quantized import compare
 from minilora.analysis.spectrum import approximate
+from minilora.cli import main
 from minilora.kernels import quantization as compiled
 from minilora.methods import LoftQ, LoRA
 from minilora.methods.check import midway, tiny_model
@@ -172,6 +174,25 @@ def test_loftq_needs_the_weights_as_they_were(quantised):
     config, weights, _, _ = tiny_model()
     with pytest.raises(ValueError, match="quantising lost, and of .*q_proj that is not known: quantise the base with keep=True"):
         LoftQ().init(config, quantize(weights) if quantised else weights, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("method", ["lora", "loftq"])
+def test_finetuning_a_quantised_base_from_the_command_line(method, tmp_path, capsys):
+    command = f"finetune --nf4 --method {method} --corpus pydoc --steps 3 --batch 2 --length 16 --out {tmp_path} --json"
+    assert main(command.split()) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert np.isfinite(row["held_out"])
+    base = load()
+    small = base.quantized(keep=True)
+    adapter = load_adapter(tmp_path, small)
+    assert type(adapter.method) is LoRA and small.name == base.name
+    assert small.held_out_loss("pydoc", adapter)[0] == pytest.approx(row["held_out"], rel=1e-6)
+    assert small.held_out_loss("pydoc")[0] != base.held_out_loss("pydoc")[0]
+
+
+def test_loftq_without_nf4_is_told_what_it_lacks(tmp_path, capsys):
+    assert main(f"finetune --method loftq --corpus pydoc --length 16 --out {tmp_path}".split()) == 2
+    assert "quantise the base with keep=True (on the command line: --nf4)" in capsys.readouterr().err
 
 
 def test_quantising_loses_less_than_a_tenth_and_a_pair_brings_back_little():

@@ -10,13 +10,14 @@ HELP = "adapt a base to a text, and keep the adapter in PEFT's format"
 def add_arguments(parser):
     parser.add_argument("--base", default="stories-base", help="a base of the package, or a Hugging Face folder (%(default)s)")
     add_method(parser)
+    parser.add_argument("--nf4", action="store_true", help="keep the frozen base's matrices in four bits a number (QLoRA)")
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument("--corpus", help="stories, shout, pirate, uwu, piglatin, rot13, pydoc or stdlib")
     text.add_argument("--text", type=path, help="a file or folder of your own, in UTF-8")
     parser.add_argument("--steps", type=int, default=300, help="(%(default)s)")
     parser.add_argument("--learning-rate", type=float, help="default: the method's own")
     parser.add_argument("--batch", type=int, default=16, help="rows of text a step (%(default)s)")
-    parser.add_argument("--length", type=int, default=192, help="characters a row (%(default)s)")
+    parser.add_argument("--length", type=int, default=192, help="tokens a row; characters, with a base of the package (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     parser.add_argument("--out", type=path, required=True, help="folder for the adapter and its checkpoint")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
@@ -37,6 +38,8 @@ def run(args):
     if args.learning_rate is not None:
         recipe["learning_rate"] = args.learning_rate
     method, base = method_of(args), api.load(args.base)
+    if args.nf4:
+        base = base.quantized(keep=args.method == "loftq")
     if not has_a_file(method):  # said before the training, not after it
         raise ValueError(f"{method.name} has no place in PEFT's format, so there is no file for its adapter: finetune it from Python")
     corpus = args.text if args.corpus is None else args.corpus
@@ -47,6 +50,6 @@ def run(args):
         return
     for row in adapter.log:
         excess = "" if row["excess"] is None else f", {row['excess']:.3f} above the generator's own"
-        print(f"step {row['step']}: loss {row['loss']:.3f}, held out {row['held_out']:.3f} nats a character{excess}")
+        print(f"step {row['step']}: loss {row['loss']:.3f}, held out {row['held_out']:.3f} nats a {base.unit}{excess}")
     what = "base" if args.method == "full" else "adapter"
     print(f'wrote {args.out}; try: minilora generate --{what} {args.out} "once upon a time"')

@@ -10,7 +10,7 @@ def add_arguments(parser):
     parser.add_argument("--base", help="a base of the package, or a Hugging Face folder (default: the adapter's own, or stories-base)")
     parser.add_argument("--adapter", type=path, help="a folder that finetune or PEFT wrote")
     parser.add_argument("--count", type=int, default=1, help="texts to draw (%(default)s)")
-    parser.add_argument("--length", type=int, help="characters at the most")
+    parser.add_argument("--length", type=int, help="tokens at the most; characters, with a base of the package")
     parser.add_argument("--temperature", type=float, default=0.8, help="0 takes the likeliest (%(default)s)")
     parser.add_argument("--top-k", type=int, default=0, help="draw from the k likeliest (0: all)")
     parser.add_argument("--top-p", type=float, default=1.0, help="draw from the likeliest that make up this probability (%(default)s)")

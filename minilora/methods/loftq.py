@@ -34,7 +34,8 @@ class LoftQ(LoRA):
             W = getattr(Q, "original", None)  # (d, k)
             if W is None:
                 raise ValueError(
-                    f"loftq starts from what quantising lost, and of {name} that is not known: quantise the base with keep=True"
+                    f"loftq starts from what quantising lost, and of {name} that is not known: quantise the base with keep=True "
+                    "(on the command line: --nf4)"
                 )
             arrays[f"{name}.lora_A"], arrays[f"{name}.lora_B"] = self.factors(W - np.asarray(Q), r, scales[name])  # (d, r), (r, k)
         return arrays

@@ -66,17 +66,18 @@ def sample(logits, rng, temperature=1.0, top_k=0, top_p=1.0):
 def generate(config, weights, tokens, num_tokens, sites=None, seed=0, temperature=1.0, top_k=0, top_p=1.0, stop=None, cached=True):
     """Continue tokens (batch, T) by at most num_tokens -> (batch, T + at most num_tokens).
 
-    Ends early when every row has produced `stop`, and at the end of the context. Raises ValueError if the prompt is empty or
-    already longer than the context. `cached=False` recomputes all positions at every step: the same tokens, slowly.
+    Ends early when every row has produced `stop` (a token or a list of them), and at the end of the context. Raises ValueError if the
+    prompt is empty or already longer than the context. `cached=False` recomputes all positions at every step: the same tokens, slowly.
     """
     batch, T = tokens.shape
-    room = config.max_position_embeddings - (sites.positions if sites is not None else 0)
+    taken = sites.positions if sites is not None else 0
+    room = config.max_position_embeddings - taken
     if T == 0:
         raise ValueError("the prompt is empty: give at least one token to begin with")
     if T > room:
         raise ValueError(f"the prompt has {T} tokens and the context {room}: shorten the prompt")
     rng = np.random.default_rng(seed)
-    past = Past(config, batch, config.max_position_embeddings, weights["model.norm.weight"].dtype) if cached else None
+    past = Past(config, batch, taken + min(T + num_tokens, room), weights["model.norm.weight"].dtype) if cached else None
     done = np.zeros(batch, bool)  # (batch,)
     new = tokens
     for _ in range(num_tokens):
@@ -84,7 +85,7 @@ def generate(config, weights, tokens, num_tokens, sites=None, seed=0, temperatur
         new = sample(logits.reshape(batch, -1, logits.shape[-1])[:, -1], rng, temperature, top_k, top_p)[:, None]  # (batch, 1)
         tokens = np.concatenate([tokens, new], axis=1)  # (batch, T + 1)
         if stop is not None:
-            done |= new[:, 0] == stop
+            done |= np.isin(new[:, 0], stop)
         if done.all() or tokens.shape[1] >= room:
             break
     return tokens
