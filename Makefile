@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint parity bench clean
+.PHONY: demo figures test lint parity bench clean
 
 .venv/made: EXTRA := dev
 .venv-parity/made: EXTRA := parity
@@ -14,6 +14,9 @@ BIN := .venv/bin
 
 demo: .venv/made
 	$(BIN)/minilora demo
+
+figures: .venv/made
+	$(BIN)/minilora figures
 
 test: .venv/made
 	$(BIN)/python -m pytest

@@ -5,9 +5,9 @@ import os
 import sys
 import warnings
 
-from minilora.commands import bench, count, demo, finetune, generate, gradcheck, memory, pretrain
+from minilora.commands import bench, count, demo, figures, finetune, generate, gradcheck, memory, pretrain
 
-COMMANDS = (demo, pretrain, finetune, generate, gradcheck, count, memory, bench)
+COMMANDS = (demo, pretrain, finetune, generate, gradcheck, count, memory, figures, bench)
 
 EXAMPLES = """\
 examples:
