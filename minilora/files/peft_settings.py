@@ -95,10 +95,7 @@ def read_settings(folder):
     path = Path(folder) / "adapter_config.json"
     if not path.is_file() and (inside := sorted(Path(folder).glob("*/adapter_config.json"))):
         raise FileNotFoundError(f"there is no {path}, but one in {inside[0].parent}: name that folder")
-    settings = read_json(path)
-    if not isinstance(settings, dict):
-        raise ValueError(f"{path} holds a {type(settings).__name__} and not the settings of a model or an adapter")
-    settings = {name: value for name, value in settings.items() if value is not None}
+    settings = {name: value for name, value in read_json(path).items() if value is not None}
     forms = {**FORMS, "rank_pattern": SHRUNK} if settings.get("peft_type") == "ADALORA" else FORMS
     for name, (what, fits) in forms.items():
         if name in settings and not fits(settings[name]):
