@@ -186,6 +186,8 @@ def test_finetuning_a_quantised_base_from_the_command_line(method, tmp_path, cap
     small = base.quantized(keep=True)
     adapter = load_adapter(tmp_path, small)
     assert type(adapter.method) is LoRA and small.name == base.name
+    assert main(f"generate --nf4 --adapter {tmp_path} --length 5 --seed 1 hello".split()) == 0
+    assert capsys.readouterr().out == small.generate("hello", adapter, length=5, seed=1) + "\n"
     assert small.held_out_loss("pydoc", adapter)[0] == pytest.approx(row["held_out"], rel=1e-6)
     assert small.held_out_loss("pydoc")[0] != base.held_out_loss("pydoc")[0]
 

@@ -51,5 +51,5 @@ def run(args):
     for row in adapter.log:
         excess = "" if row["excess"] is None else f", {row['excess']:.3f} above the generator's own"
         print(f"step {row['step']}: loss {row['loss']:.3f}, held out {row['held_out']:.3f} nats a {base.unit}{excess}")
-    what = "base" if args.method == "full" else "adapter"
-    print(f'wrote {args.out}; try: minilora generate --{what} {args.out} "once upon a time"')
+    options = f"--base {args.out}" if args.method == "full" else f"--adapter {args.out}" + " --nf4" * args.nf4
+    print(f'wrote {args.out}; try: minilora generate {options} "once upon a time"')
