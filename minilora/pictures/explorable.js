@@ -17,12 +17,12 @@ const layer = (n) => range(state.d).map((i) => range(state.k).map((j) => state.A
 const cell = (i, j) => range(state.r).reduce((sum, n) => sum + state.A[i][n] * state.B[n][j], 0);
 const product = () => range(state.d).map((i) => range(state.k).map((j) => cell(i, j))); // d x k
 
-// Elimination without fractions (Bareiss 1968): the entries are small integers, so that the rank is exact.
+// Elimination without fractions (Bareiss 1968), in whole numbers of any size: the rank is exact.
 function rankOf(matrix) {
-  const rows = matrix.map((row) => [...row]);
-  let rank = 0, previous = 1;
+  const rows = matrix.map((row) => row.map(BigInt));
+  let rank = 0, previous = 1n;
   for (let column = 0; column < rows[0].length && rank < rows.length; column++) {
-    const pivot = rows.findIndex((row, i) => i >= rank && row[column] !== 0);
+    const pivot = rows.findIndex((row, i) => i >= rank && row[column] !== 0n);
     if (pivot < 0) continue;
     [rows[rank], rows[pivot]] = [rows[pivot], rows[rank]];
     const top = rows[rank];
