@@ -5,9 +5,9 @@ import json
 import ml_dtypes
 import numpy as np
 import pytest
-from safetensors.numpy import save
+from safetensors.numpy import load, save
 
-from minilora.files.safetensors import DTYPES, digest, load_arrays
+from minilora.files.safetensors import DTYPES, digest, load_arrays, serialise
 
 RNG = np.random.default_rng(0)
 FLOATS = RNG.normal(size=(2, 3)).astype(np.float32)
@@ -116,3 +116,11 @@ def test_the_digest_knows_names_dtypes_shapes_and_bits():
     assert len({digest(each) for each in (arrays, *others)}) == 6
     assert digest(arrays) == digest({"b": FLOATS[0].copy(), "a": np.asfortranarray(FLOATS)})
     assert digest({"a": np.ones(2, ml_dtypes.bfloat16)}) != digest({"a": np.ones(2, np.float16)})
+
+
+def test_what_is_written_is_read_by_the_formats_own_library_and_does_not_depend_on_the_order():
+    arrays = {"b": np.arange(6, dtype=np.float32).reshape(2, 3).T, "a": np.ones(3, np.float16), "none": np.zeros((0, 3))}
+    data = serialise(arrays, {"format": "pt", "by": "hand"})
+    assert data == serialise(dict(reversed(arrays.items())), {"by": "hand", "format": "pt"})
+    read = load(data)
+    assert read.keys() == arrays.keys() and all(np.array_equal(read[name], array) for name, array in arrays.items())

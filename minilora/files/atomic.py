@@ -4,8 +4,7 @@ import json
 import os
 from pathlib import Path
 
-import numpy as np
-from safetensors.numpy import save
+from minilora.files.safetensors import serialise
 
 
 def make_folder(folder):
@@ -37,4 +36,4 @@ def write_json(path, value):
 
 def save_arrays(path, arrays, metadata=None):
     """Write name -> array as a safetensors file, with `metadata` (strings) in its header."""
-    write_bytes(path, save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+    write_bytes(path, serialise(arrays, metadata or {}))

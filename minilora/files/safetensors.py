@@ -9,6 +9,7 @@ Source: the format's description, github.com/huggingface/safetensors. Left out: 
 """
 
 import hashlib
+import json
 import math
 import mmap
 from pathlib import Path
@@ -44,6 +45,22 @@ def load_arrays(path):
     except ValueError as error:
         raise ValueError(f"{path} is not a safetensors file ({error}): was it copied as a whole?") from None
     return {name: _view(mapped, start + begin, dtype, shape) for name, (dtype, shape, begin, _) in entries.items()}, metadata
+
+
+def serialise(arrays, metadata):
+    """The bytes of a file with name -> array and metadata, name -> text; the same for the same contents, whatever their order.
+
+    The format's own library writes the metadata in an order that changes from run to run, so that two files could not be compared.
+    """
+    kinds = {np.dtype(dtype): kind for kind, dtype in DTYPES.items()}
+    names = sorted(arrays, key=lambda name: (-arrays[name].dtype.itemsize, name))  # the widest first: each then lies aligned
+    header, end = {"__metadata__": dict(sorted(metadata.items()))} if metadata else {}, 0
+    for name in names:
+        begin, end = end, end + arrays[name].nbytes
+        header[name] = {"dtype": kinds[arrays[name].dtype], "shape": list(arrays[name].shape), "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return b"".join([len(text).to_bytes(8, "little"), text, *(arrays[name].tobytes() for name in names)])
 
 
 def read_header(data):
