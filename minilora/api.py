@@ -64,7 +64,10 @@ class Base:
 
     def quantized(self, double=True, keep=False):
         """A new Base whose matrices within the layers take four bits a number (quantization.py), for QLoRA; `keep` them for LoftQ."""
-        return replace(self, weights=quantize(self.weights, double, ops.choose().dequantize_tile, keep))
+        weights = quantize(self.weights, double, ops.choose().dequantize_tile, keep)
+        for array in self.weights.values():
+            huggingface.let_go(array)  # what was read of a mapped file need not stay in memory
+        return replace(self, weights=weights)
 
     def generate(self, prompt="", adapter=None, length=None, seed=0, temperature=0.8, top_k=0, top_p=1.0, count=1):
         """Continue the prompt -> the text, prompt included, up to its end or `length` more tokens; a list of texts if count > 1.

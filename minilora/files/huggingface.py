@@ -106,7 +106,7 @@ def widened(array):
 
 
 def let_go(array):
-    """Take the pages of a mapped array's file out of memory. Whoever reads it again finds them again."""
+    """Take the pages of a mapped array's file out of memory; whoever reads it again brings them back. Any other array stays as it is."""
     owner = array
     while isinstance(owner, np.ndarray | memoryview):
         owner = owner.base if isinstance(owner, np.ndarray) else owner.obj
