@@ -138,10 +138,16 @@ class Adapter:
         return replace(base, name=f"{base.name}+{self.method.name}", weights=weights)
 
 
+def find(name):
+    """The folder of a base that comes with the package, or the one at a path; None if there is none."""
+    folder = SHIPPED / name if (SHIPPED / name / "config.json").is_file() else Path(name)
+    return folder if folder.is_dir() else None
+
+
 def load(name="stories-base"):
     """A base that comes with the package, or the Hugging Face folder at a path. FileNotFoundError or ValueError if there is none."""
-    folder = SHIPPED / name if (SHIPPED / name / "config.json").is_file() else Path(name)
-    if not folder.is_dir():
+    folder = find(name)
+    if folder is None:
         shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir()))
         raise FileNotFoundError(f"there is no base called {name!r} and no folder of that name; with the package come: {shipped}")
     config, weights = huggingface.load_base(folder)

@@ -5,15 +5,17 @@ import os
 import sys
 import warnings
 
-from minilora.commands import bench, count, demo, figures, finetune, generate, gradcheck, memory, pretrain
+from minilora.commands import bench, count, demo, export, figures, finetune, generate, gradcheck, inspect, memory, pretrain
 
-COMMANDS = (demo, pretrain, finetune, generate, gradcheck, count, memory, figures, bench)
+COMMANDS = (demo, pretrain, finetune, generate, inspect, export, gradcheck, count, memory, figures, bench)
 
 EXAMPLES = """\
 examples:
   minilora demo                                             see everything once, in about a minute
   minilora finetune --corpus pirate --rank 4 --out pirate   adapt the base that comes with the package
   minilora generate --adapter pirate "once upon a time"     let it speak
+  minilora inspect pirate                                   what is in a folder, and is it whole?
+  minilora export pirate --out merged --merge               a whole model for transformers
   minilora gradcheck --method lora                          is the backward pass right?
   minilora count --d 4096 --k 4096 --rank 16                one matrix against its low-rank pair
   minilora count --model llama-2-7b --targets q_proj,v_proj a whole model, and the line that PEFT prints

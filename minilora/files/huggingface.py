@@ -34,7 +34,7 @@ def save_base(folder, config, weights, special=SPECIAL):
     weights = {name: turned(name, np.asarray(weights[name])) for name in config.shapes()}
     (folder / "config.json").unlink(missing_ok=True)
     save_arrays(folder / "model.safetensors", weights, {"format": "pt"})
-    write_json(folder / "config.json", {**described, **special})
+    write_json(folder / "config.json", {**described, **special, "dtype": weights["model.norm.weight"].dtype.name})
 
 
 def load_base(folder):

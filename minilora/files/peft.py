@@ -76,20 +76,26 @@ def save_adapter(folder, config, method, arrays, base_name, dtype=np.float32):
 def as_dtype(name, array, dtype):
     """The array in another dtype. ValueError where a finite number becomes infinite."""
     with np.errstate(over="ignore"):
-        result = np.ascontiguousarray(array, dtype)
+        result = array.astype(dtype, copy=False)
     if np.isfinite(array).all() and not np.isfinite(result).all():
         raise ValueError(f"{name} holds {np.abs(array).max():.3g}, which {np.dtype(dtype).name} cannot: choose bfloat16 or float32")
     return result
 
 
-def weights_path(folder):
-    """Where the tensors of an adapter are. FileNotFoundError where they are not, or are pickled."""
+def read_tensors(folder):
+    """-> the path of an adapter's tensors, name -> array as they lie there, and whether the file carries a hash.
+
+    Raises FileNotFoundError where there are none or they are pickled, ValueError where they do not have the hash.
+    """
     path = Path(folder) / "adapter_model.safetensors"
     if not path.is_file() and (pickled := Path(folder) / "adapter_model.bin").is_file():
         raise FileNotFoundError(
             f"there is no {path}, and {pickled.name} is pickled, which can run code: save it with safe_serialization=True"
         )
-    return path
+    stored, metadata = load_arrays(path)
+    if DIGEST in metadata and metadata[DIGEST] != digest(stored):
+        raise ValueError(f"{path} is not what was written: its tensors do not have the hash in its header; copy or save it again")
+    return path, stored, DIGEST in metadata
 
 
 def load_adapter(folder, config):
@@ -99,10 +105,7 @@ def load_adapter(folder, config):
     adapter that changes nothing.
     """
     method = method_of(read_settings(folder), config, Path(folder) / "adapter_config.json")
-    path = weights_path(folder)
-    stored, metadata = load_arrays(path)
-    if digest_state(stored, metadata) == "broken":
-        raise ValueError(f"{path} is not what was written: its tensors do not have the hash in its header; copy or save it again")
+    path, stored, _ = read_tensors(folder)
     stored = without_adapter_name(stored, path)
     names = file_names(method, config)
     check_tensors(path, stored, file_shapes(method, config), whole_bases(method, config), config)
@@ -110,10 +113,3 @@ def load_adapter(folder, config):
     if method.changes_nothing(config, arrays):
         warnings.warn(f"{path} changes nothing: all of its updates are zero, as before the first step of training", stacklevel=2)
     return method, arrays
-
-
-def digest_state(stored, metadata):
-    """ "absent" in a file of somebody else's, or else "ok" or "broken"."""
-    if DIGEST not in metadata:
-        return "absent"
-    return "ok" if digest(stored) == metadata[DIGEST] else "broken"
