@@ -148,7 +148,7 @@ def test_who_reads_it(method, message, folder, capsys):
         (
             METHOD,
             ["--base", "stories-base"],
-            "is (2, 16) and (2, 96) is expected: the base has the size 96 where it was made for 16: load ",
+            "it ends with layer 1 and this base goes up to layer 3: load the base that the adapter was ",
         ),
     ],
 )
