@@ -79,7 +79,7 @@ def draw(figure, stage, frame):
     axes.set(xlim=(0, EVERY * (FRAMES - 1)), ylim=(0, 13), yticks=[0, 4, 8, 12], xlabel="steps of gradient descent")
     axes.set_title("singular values of A B (blue) and of the target (grey)", fontsize=10, color=palette.quiet)
     for x, values, name in ((2, target(), "target   5 × 8"), (13, frame.product, "A B   5 × 8, rank 3")):
-        draw_grid(stage, x, 7.7, Grid(values, np.ones_like(values, bool)), decimals=True)
+        draw_grid(stage, x, 7.7, Grid(values, np.ones_like(values, bool)))
         stage.write(x, 13.1, name, 0.42, palette.quiet)
     stage.write(2, 14, f"A starts from N(0, {START}²), seed 0, and B from 0; learning rate {RATE}", 0.36, palette.quiet)
 

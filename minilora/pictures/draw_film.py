@@ -3,6 +3,8 @@
 The unit is a cell's side. At the right stand the counts, and below them the sum that is being done or the layer that is being laid.
 """
 
+import numpy as np
+
 from minilora.pictures import film
 from minilora.pictures.motion import Animation
 from minilora.pictures.stage import MONO, blank
@@ -33,20 +35,22 @@ UNDER = {"product": "A B   5 × 8", "target": "target   5 × 8", "best": "best A
 
 
 def number(value):
-    """A number as it stands in a cell: a real minus sign, one decimal where it is no integer."""
-    text = f"{value:d}" if float(value).is_integer() and not isinstance(value, float) else f"{value:.1f}"
+    """A number as it stands in a cell, with a real minus sign: an integer as it is, any other with one decimal."""
+    text = f"{value:.1f}" if isinstance(value, float) else f"{value:d}"
     return text.replace("-0.0", "0.0").replace("-", "−")
 
 
-def draw_grid(stage, x, y, grid, decimals=False):
+def draw_grid(stage, x, y, grid, order=1):
+    """The cells of a matrix with their numbers and frames; a grid of a higher order covers one of a lower."""
     palette = stage.palette
-    for (i, j), value in film.np.ndenumerate(grid.values):
+    size = 0.34 if grid.values.dtype.kind == "f" else 0.52
+    for (i, j), value in np.ndenumerate(grid.values):
         if not grid.shown[i, j]:
-            stage.box(x + j, y + i, 1, 1, palette.faint, line=0.03, order=1)
+            stage.box(x + j, y + i, 1, 1, palette.faint, line=0.03, order=order)
             continue
         face, ink = cell_colours(value, LIMIT, palette)
-        stage.box(x + j, y + i, 1, 1, palette.faint, face, line=0.03, order=1)
-        stage.write(x + j + 0.5, y + i + 0.52, number(float(value) if decimals else int(value)), 0.34 if decimals else 0.52, ink, "center")
+        stage.box(x + j, y + i, 1, 1, palette.faint, face, line=0.03, order=order)
+        stage.write(x + j + 0.5, y + i + 0.52, number(value), size, ink, "center", zorder=order + 1)
         if grid.ticks:
             stage.line((x + j + 0.76, x + j + 0.82, x + j + 0.93), (y + i + 0.15, y + i + 0.22, y + i + 0.07), ink)
     height, width = grid.values.shape
@@ -129,7 +133,7 @@ def draw(_, stage, frame):
         x, y = PLACES[name]
         if name == "layer":
             x += frame.slide * (PLACES["product"][0] - x)
-        draw_grid(stage, x, y, grid, decimals=name == "best")
+        draw_grid(stage, x, y, grid, order=3 if name == "layer" else 1)
         if name in UNDER and not frame.slide:
             stage.write(x, y + 5.4, UNDER[name].format(rank=len(frame.errors)), 0.42, palette.quiet)
     if "A" in frame.grids:

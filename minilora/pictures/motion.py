@@ -46,7 +46,7 @@ def few_colours(arrays):
     counts = sum(np.bincount(code.ravel(), minlength=1 << 24) for code in codes)  # (2^24,)
     used = np.flatnonzero(counts)  # (colours,)
     kept = used[np.argsort(-counts[used], kind="stable")[:COLOURS]]  # (COLOURS,)
-    distance = np.sum((channels(used)[:, None] - channels(kept)) ** 2, axis=2)  # (colours, COLOURS)
+    distance = np.sum((seen(used)[:, None] - seen(kept)) ** 2, axis=2)  # (colours, COLOURS)
     nearest = np.zeros(1 << 24, np.uint8)  # (2^24,)
     nearest[used] = np.argmin(distance, axis=1)
     images = [Image.fromarray(nearest[code]) for code in codes]
@@ -58,6 +58,13 @@ def few_colours(arrays):
 def channels(codes):
     """Numbers of colours (n,) -> red, green and blue (n, 3)."""
     return np.stack([codes >> 16, codes >> 8 & 255, codes & 255], axis=1)
+
+
+def seen(codes):
+    """Numbers of colours (n,) -> brightness and, counted double, two differences of hue (n, 3): a grey should not turn purple."""
+    rgb = channels(codes)  # (n, 3)
+    brightness = rgb @ (0.30, 0.59, 0.11)  # (n,)
+    return np.stack([brightness, 2 * (rgb[:, 0] - brightness), 2 * (rgb[:, 2] - brightness)], axis=1)
 
 
 def gif(animation, palette=LIGHT):
