@@ -7,6 +7,7 @@ import numpy as np
 
 from minilora import api, lowrank
 from minilora.methods import Full, LoRA
+from minilora.pictures import film
 from minilora.training import checkpoint
 from minilora.training.voices import VOICES
 
@@ -18,9 +19,8 @@ LOOK_AT = "model.layers.1.mlp.down_proj"
 
 
 def arithmetic():
-    """The product of a 5 x 2 and a 2 x 8 matrix, written out."""
-    A = np.array([[1, 0], [2, 1], [0, 1], [1, 1], [3, 0]])  # (5, 2)
-    B = np.array([[1, 2, 0, 1, 3, 0, 1, 2], [0, 1, 1, 2, 0, 3, 1, 0]])  # (2, 8)
+    """The product of the film's 5 x 2 and 2 x 8 matrices, written out."""
+    A, B = film.A, film.B  # (5, 2), (2, 8)
     product = A @ B  # (5, 8)
     print("\n1. Two thin matrices in place of a wide one\n")
     for i in range(5):
