@@ -14,7 +14,7 @@ from minilora.commands import finetune
 from minilora.files.huggingface import save_base
 from minilora.files.safetensors import load_arrays
 from minilora.methods import LoRA
-from minilora.training.presets import PRESETS
+from minilora.training.presets import PRESETS, VOICES
 
 FINETUNE = "finetune --base small --rank 2 --steps 4 --batch 2 --length 16"
 SPEAKERS = {"adapter": "--adapter adapter", "adapter and base": "--adapter adapter --base small", "base": "--base small"}
@@ -84,6 +84,16 @@ def test_a_run_that_diverges_is_one_line_after_the_bar(capsys):
     assert load_arrays("diverged/checkpoint.safetensors")[1]["step"] == "0"
 
 
+def test_a_preset_stands_in_place_of_the_options(capsys, monkeypatch):
+    def found(base, method, corpus, steps, **_):
+        raise ValueError(f"{method.rank}, {method.alpha}, {method.targets}, {steps}")
+
+    monkeypatch.setattr("minilora.api.finetune", found)
+    preset = VOICES["rot13"]
+    err = run(capsys, FINETUNE + " --corpus rot13 --out x --preset")[2]
+    assert err == f"minilora: {preset['rank']}, {2.0 * preset['rank']}, {preset['targets']}, {preset['steps']}\n"
+
+
 def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatch):
     recipe = {"batch": 2, "length": 16, "steps": 99}
     monkeypatch.setitem(PRESETS, "tiny", {"config": CONFIG, "corpus": "own.txt", "recipe": recipe})
@@ -102,6 +112,7 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         ("finetune --corpus pirate", "the following arguments are required: --out; minilora finetune --help explains"),
         ("finetune --out x", "one of the arguments --corpus --text is required"),
         ("finetune --out x --corpus pirate --text own.txt", "argument --text: not allowed with argument --corpus"),
+        ("finetune --out x --text own.txt --preset", "there is no preset for own.txt; there are some for shout, pirate, uwu"),
         ("finetune --out x --corpus pirat", "no corpus or file is called 'pirat'; the closest is 'pirate'"),
         ("finetune --out x --corpus=", "no corpus or file is called ''"),
         ("finetune --out x --text=", "argument --text: an empty name is no path"),

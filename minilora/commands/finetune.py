@@ -14,6 +14,7 @@ def add_arguments(parser):
     text = parser.add_mutually_exclusive_group(required=True)
     text.add_argument("--corpus", help="stories, shout, pirate, uwu, piglatin, rot13, pydoc or stdlib")
     text.add_argument("--text", type=path, help="a file or folder of your own, in UTF-8")
+    parser.add_argument("--preset", action="store_true", help="take rank, targets and steps that were tried out for the voice")
     parser.add_argument("--steps", type=int, default=300, help="(%(default)s)")
     parser.add_argument("--learning-rate", type=float, help="default: the method's own")
     parser.add_argument("--batch", type=int, default=16, help="rows of text a step (%(default)s)")
@@ -33,7 +34,11 @@ def has_a_file(method):
 
 def run(args):
     from minilora import api
+    from minilora.training.presets import find_voice
 
+    corpus = args.text if args.corpus is None else args.corpus
+    if args.preset:
+        vars(args).update(find_voice(corpus))
     recipe = {"steps": args.steps, "batch": args.batch, "length": args.length, "seed": args.seed}
     if args.learning_rate is not None:
         recipe["learning_rate"] = args.learning_rate
@@ -42,7 +47,6 @@ def run(args):
         base = base.quantized(keep=args.method == "loftq")
     if not has_a_file(method):  # said before the training, not after it
         raise ValueError(f"{method.name} has no place in PEFT's format, so there is no file for its adapter: finetune it from Python")
-    corpus = args.text if args.corpus is None else args.corpus
     adapter = api.finetune(base, method, corpus, folder=args.out, resume=args.resume, progress=not args.json, **recipe)
     adapter.save(args.out)
     if args.json:

@@ -1,4 +1,7 @@
-"""The recipes of the bases that come with the package: `minilora pretrain --preset NAME` makes them again."""
+"""Recipes that were tried out: of the bases that come with the package, and for each voice that a base may learn.
+
+`minilora pretrain --preset NAME` makes a base again; `minilora finetune --corpus VOICE --preset` teaches a voice.
+"""
 
 from minilora.transformer import Config
 
@@ -20,9 +23,28 @@ PRESETS = {
     },
 }
 
+# What LoRA on stories-base needs, in batches of 8, until nine texts of ten and more obey: the smallest rank of 1, 2, 4, 8, 16, and the steps.
+# Shouting is a state that the base knows, and pirate and uwu are a few new words; a new alphabet needs its embedding and head too. At
+# rank 1 and with the same steps one text in eight is piglatin, and none is rot13.
+VOICES = {
+    "shout": {"rank": 1, "targets": "all-linear", "steps": 50},
+    "pirate": {"rank": 1, "targets": "all-linear", "steps": 150},
+    "uwu": {"rank": 1, "targets": "all-linear", "steps": 300},
+    "piglatin": {"rank": 8, "targets": "all-linear", "steps": 450},
+    "rot13": {"rank": 8, "targets": "all-linear,embed_tokens,lm_head", "steps": 400},
+}
+VOICE_BATCH = 8
+
 
 def find(name):
     """The preset of this name. ValueError if there is none."""
     if name not in PRESETS:
         raise ValueError(f"there is no preset {name!r}; there are {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def find_voice(name):
+    """The preset for a voice. ValueError if there is none."""
+    if name not in VOICES:
+        raise ValueError(f"there is no preset for {name}; there are some for {', '.join(VOICES)}")
+    return VOICES[name]
