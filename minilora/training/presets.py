@@ -23,7 +23,7 @@ PRESETS = {
     },
 }
 
-# What LoRA on stories-base needs, in batches of 8, until nine texts of ten and more obey: the smallest rank of 1, 2, 4, 8, 16, and the steps.
+# What LoRA on stories-base needs, in batches of 8, until nine texts of ten obey: the smallest rank of 1, 2, 4, 8, 16, and the steps.
 # Shouting is a state that the base knows, and pirate and uwu are a few new words; a new alphabet needs its embedding and head too. At
 # rank 1 and with the same steps one text in eight is piglatin, and none is rot13.
 VOICES = {
