@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo figures test lint parity bench clean
+.PHONY: demo figures test voices lint parity bench clean
 
 .venv/made: EXTRA := dev
 .venv-parity/made: EXTRA := parity
@@ -20,6 +20,10 @@ figures: .venv/made
 
 test: .venv/made
 	$(BIN)/python -m pytest
+
+# Each voice trained with its preset, a minute or two: it obeys its own checker and no other.
+voices: .venv/made
+	$(BIN)/python -m pytest tests/slow/voices.py
 
 lint: .venv/made
 	$(BIN)/ruff check .
