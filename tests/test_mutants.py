@@ -10,6 +10,7 @@ import pytest
 from mutants import FOLDER, Mutant, edited
 from mutants.compiled import COMPILED
 from mutants.family import FAMILY
+from mutants.quantization import QUANTIZATION
 from mutants.readable import READABLE
 from mutants.reimport import reimported
 from mutants.rivals import RIVALS
@@ -19,6 +20,7 @@ TESTS = {"lowrank.py": ("test_lowrank",), "layers.py": ("test_layers",)}
 TESTS |= {"transformer/model.py": MODEL, "transformer/sites.py": MODEL, "methods/lora.py": ("test_methods",)}
 TESTS |= dict.fromkeys([mutant.file for mutant in COMPILED], ("test_kernels",))
 TESTS |= dict.fromkeys([mutant.file for mutant in FAMILY], ("test_family", "test_every_method"))
+TESTS |= dict.fromkeys([mutant.file for mutant in QUANTIZATION], ("test_quantization",))
 TESTS |= dict.fromkeys([mutant.file for mutant in RIVALS], ("test_rivals", "test_every_method"))
 
 # Many rows, then few, so that both orders of the low-rank product are taken; something is left over beside whole blocks of them.
@@ -81,7 +83,7 @@ def run(file, source, folder):
                 call()
 
 
-@pytest.mark.parametrize("mutant", [*READABLE, *COMPILED, *FAMILY, *RIVALS], ids=str)
+@pytest.mark.parametrize("mutant", [*READABLE, *COMPILED, *FAMILY, *QUANTIZATION, *RIVALS], ids=str)
 def test_a_mistake_is_found(mutant, tmp_path):
     source = edited(mutant)
     with pytest.raises(RED):

@@ -1,22 +1,18 @@
-"""NF4: tables, codes and bytes as bitsandbytes has them; products, gradients and methods on a quantised base."""
+"""NF4: tables, codes and bytes as bitsandbytes has them; products, gradients, and what is lost."""
 
-import json
 import tracemalloc
 from statistics import NormalDist
 
 import numpy as np
 import pytest
-from test_every_method import EXAMPLES
 
-from minilora import counting, gradcheck, load, load_adapter, ops
+from minilora import counting, gradcheck, ops
 from minilora.analysis.quantized import compare
-from minilora.analysis.spectrum import approximate
-from minilora.cli import main
 from minilora.kernels import quantization as compiled
-from minilora.methods import LoftQ, LoRA
+from minilora.methods import LoRA
 from minilora.methods.check import midway, tiny_model
 from minilora.quantization import DYNAMIC, NF4, dequantize_tile, nf4, quantize
-from minilora.transformer import forward, loss
+from minilora.transformer import loss
 from minilora.transformer.model import loss_backward
 
 READABLE, COMPILED = ops.reference(), ops.compiled()
@@ -47,12 +43,13 @@ def test_the_scales_have_256_values_that_differ_by_a_part_of_their_size():
     assert np.allclose(DYNAMIC[DYNAMIC > 0][[0, 1, 2, -2]], [0.55e-6, 3.25e-6, 7.75e-6, 1 - 0.45 / 64], rtol=1e-6)
 
 
-def test_codes_and_bytes_of_a_weight_worked_out_by_hand():
+@pytest.mark.parametrize("largest", [2.0, 0.015625])
+def test_codes_and_bytes_of_a_weight_worked_out_by_hand(largest):
     half_way = (NF4[7] + NF4[8]) / 2
-    W = 2 * np.array([[-1, 1, half_way], [np.nextafter(half_way, 1), 0.4, -0.7]], np.float32).T  # (3, 2)
+    W = np.float32(largest) * np.array([[-1, 1, half_way], [np.nextafter(half_way, 1), 0.4, -0.7]], np.float32).T  # (3, 2)
     Q = nf4(W, double=False)
-    assert Q.codes.tolist() == [0x0F, 0x78, 0xC1] and Q.scales.tolist() == [2.0]  # the first of two is the high half
-    assert np.array_equal(np.asarray(Q), 2 * NF4[[[0, 8], [15, 12], [7, 1]]])
+    assert Q.codes.tolist() == [0x0F, 0x78, 0xC1] and Q.scales.tolist() == [largest]  # the first of two is the high half
+    assert np.array_equal(np.asarray(Q), np.float32(largest) * NF4[[[0, 8], [15, 12], [7, 1]]])
 
 
 def test_a_block_of_zeros_and_a_last_block_that_is_not_full():
@@ -88,6 +85,7 @@ def test_products_are_those_with_the_weight_spelled_out(d, k, dtype, chosen):
     for found, expected in ((x @ Q, x @ W), (dy @ Q.T, dy @ W.T)):
         assert found.dtype == dtype and np.allclose(found, expected, rtol=0, atol=tolerance * np.abs(expected).max())
     assert Q.shape == W.shape and Q.T.shape == W.T.shape and np.array_equal(np.asarray(Q.T), W.T.astype(np.float32))
+    assert np.array_equal(np.asarray(Q.T.T), np.asarray(Q))
 
 
 def test_the_compiled_twin_gives_the_same_bits():
@@ -124,29 +122,6 @@ def test_qlora_gradients_against_central_differences(chosen):
     assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
 
 
-@pytest.mark.parametrize("method", EXAMPLES, ids=lambda method: method.name)
-def test_no_method_need_know_that_its_base_is_quantised(method):
-    config, base, spelled_out, tokens, targets = same_base()
-    arrays = midway(method, config, spelled_out)
-    results = []
-    for weights in (base, spelled_out):
-        value, cache = loss(config, weights, tokens, targets, method.sites(config, arrays, COMPILED, np.random.default_rng(5)))
-        results.append({"loss": value, **loss_backward(cache)})
-    assert results[0].keys() == results[1].keys()
-    for name, expected in results[1].items():
-        # DoRA adds up the squares of the numbers in float32.
-        assert np.allclose(results[0][name], expected, rtol=0, atol=1e-7 * max(1, np.abs(expected).max())), name
-
-
-@pytest.mark.parametrize("method", [method for method in EXAMPLES if method.name in ("lora", "dora", "vera", "pissa", "adalora", "ia3")])
-def test_merging_spells_the_adapted_matrices_out(method):
-    config, base, spelled_out, tokens, _ = same_base()
-    arrays = midway(method, config, spelled_out)
-    adapted, _ = forward(config, base, tokens, method.sites(config, arrays))
-    merged, _ = forward(config, method.merge(config, base, arrays), tokens)
-    assert np.allclose(merged, adapted, rtol=0, atol=1e-5 * np.abs(adapted).max())  # merged in float32
-
-
 def test_only_the_matrices_within_the_layers_are_quantised():
     config, weights, _, _ = tiny_model()
     base = quantize(weights)
@@ -154,53 +129,10 @@ def test_only_the_matrices_within_the_layers_are_quantised():
     assert changed == {name for name, shape in config.shapes().items() if "layers" in name and len(shape) == 2}
 
 
-def test_loftq_starts_with_the_best_of_what_quantising_lost():
-    config, base, _, tokens, _ = same_base(keep=True)
-    weights, _ = tiny_model()[1:3]
-    method = LoftQ(rank=4, alpha=6, targets="all-linear", rank_pattern={"q_proj": 2})
-    arrays = method.init(config, base, np.random.default_rng(0))
-    for name, s in method.scales(config).items():
-        A, B, W = arrays[f"{name}.lora_A"], arrays[f"{name}.lora_B"], weights[f"{name}.weight"]
-        assert A.shape[1] == (2 if "q_proj" in name else 4)
-        assert np.allclose(s * A @ B, approximate(W - np.asarray(base[f"{name}.weight"]), A.shape[1]), rtol=0, atol=1e-6)
-    wanted, quantised = forward(config, weights, tokens)[0], forward(config, base, tokens)[0]
-    started = forward(config, base, tokens, method.sites(config, arrays))[0]
-    assert np.linalg.norm(started - wanted) < np.linalg.norm(quantised - wanted)
-    assert type(method.exported(config, arrays)[0]) is LoRA
-
-
-@pytest.mark.parametrize("quantised", [False, True])
-def test_loftq_needs_the_weights_as_they_were(quantised):
-    config, weights, _, _ = tiny_model()
-    with pytest.raises(ValueError, match="quantising lost, and of .*q_proj that is not known: quantise the base with keep=True"):
-        LoftQ().init(config, quantize(weights) if quantised else weights, np.random.default_rng(0))
-
-
-@pytest.mark.parametrize("method", ["lora", "loftq"])
-def test_finetuning_a_quantised_base_from_the_command_line(method, tmp_path, capsys):
-    command = f"finetune --nf4 --method {method} --corpus pydoc --steps 3 --batch 2 --length 16 --out {tmp_path} --json"
-    assert main(command.split()) == 0
-    (row,) = json.loads(capsys.readouterr().out)
-    assert np.isfinite(row["held_out"])
-    base = load()
-    small = base.quantized(keep=True)
-    adapter = load_adapter(tmp_path, small)
-    assert type(adapter.method) is LoRA and small.name == base.name
-    assert main(f"generate --nf4 --adapter {tmp_path} --length 5 --seed 1 hello".split()) == 0
-    assert capsys.readouterr().out == small.generate("hello", adapter, length=5, seed=1) + "\n"
-    assert small.held_out_loss("pydoc", adapter)[0] == pytest.approx(row["held_out"], rel=1e-6)
-    assert small.held_out_loss("pydoc")[0] != base.held_out_loss("pydoc")[0]
-
-
-def test_loftq_without_nf4_is_told_what_it_lacks(tmp_path, capsys):
-    assert main(f"finetune --method loftq --corpus pydoc --length 16 --out {tmp_path}".split()) == 2
-    assert "quantise the base with keep=True (on the command line: --nf4)" in capsys.readouterr().err
-
-
 def test_quantising_loses_less_than_a_tenth_and_a_pair_brings_back_little():
-    svd, single, double, once, often = compare(weight(192, 128), 8)
-    assert [row["bits"] for row in (single, double)] == [4.5, 4.125 + 32 * 3 / 24576]
+    svd, single, double, once, often = compare(weight(96, 64), 4)
+    assert [row["bits"] for row in (single, double)] == [4.5, 4.125 + 32 * 2 / 6144]
     assert svd["error"] > 0.8  # a normal weight has full rank
-    assert 0.08 < single["error"] < 0.1 and single["error"] < double["error"] < 1.01 * single["error"]
+    assert 0.08 < single["error"] < 0.1 and double["error"] == pytest.approx(single["error"], rel=0.01)
     assert often["error"] < once["error"] < 0.95 * double["error"]
     assert once["bits"] == often["bits"] == double["bits"] + svd["bits"]
