@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from minilora.analysis.spectrum import approximate
 from minilora.counting import break_even_rank, full_params, lora_params
 
 A = np.array([[1, 3], [2, -1], [0, 1], [-1, 2], [3, 1]])  # (5, 2)
@@ -179,8 +180,8 @@ def layers():
 
 def best(rank):
     """The closest product of this rank to TARGET (5, 8), by its singular value decomposition, and its relative error."""
-    U, s, Vt = np.linalg.svd(TARGET, full_matrices=False)  # (5, 5), (5,), (5, 8)
-    return (U[:, :rank] * s[:rank]) @ Vt[:rank], float(np.linalg.norm(s[rank:]) / np.linalg.norm(s))
+    product = approximate(TARGET, rank)  # (5, 8)
+    return product, float(np.linalg.norm(TARGET - product) / np.linalg.norm(TARGET))
 
 
 def limits():

@@ -49,24 +49,14 @@ def last_frame(animation):
 
 def index(found):
     """A page that shows the figures, what they show in words, and all that the film says."""
-    lines = [
-        "# Figures",
-        "",
-        "`minilora figures` draws all of this folder again, bit for bit with the same versions of matplotlib and Pillow.",
-        "",
-    ]
+    lines = ["# Figures", "", "`minilora figures` draws this folder again, bit for bit with the same matplotlib and Pillow.", ""]
     for name, picture in found.items():
         stem, kind = name.rsplit(".", 1)
         if kind == "html":
             lines += [f"## [{name}]({name})", "", f"{picture.alt} Open it from the disk: it needs no network.", ""]
         elif not stem.endswith("-dark") and (kind == "gif" or f"{stem}.gif" not in found):
-            lines += [
-                f"## {name}",
-                "",
-                with_dark(name, picture.alt) if dark(name) in found else f"![{picture.alt}]({name})",
-                "",
-                picture.alt,
-            ]
+            image = with_dark(name, picture.alt) if dark(name) in found else f"![{picture.alt}]({name})"
+            lines += [f"## {name}", "", image, "", picture.alt]
             lines += [f"The last frame, for print: [{stem}.png]({stem}.png).", ""] if f"{stem}.png" in found and kind == "gif" else [""]
     lines += ["## The film in words", "", *(f"{n}. {frame.told}" for n, frame in enumerate(film(), 1))]
     return "\n".join(lines) + "\n"

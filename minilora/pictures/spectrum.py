@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from minilora.analysis.spectrum import energy
 from minilora.pictures.motion import Animation
 from minilora.pictures.tables import read
 
@@ -38,15 +39,10 @@ def frames(table):
         values = np.array(full["singular_values"])  # (min(d, k),), or (0,) before the first step
         caption = f"Step {lora['step']}: both updates are zero."
         if len(values):
-            caption = f"Step {lora['step']}: full fine-tuning's {rank} largest hold {held(values, rank):.0%} of its |update|²."
+            caption = f"Step {lora['step']}: full fine-tuning's {rank} largest hold {energy(values)[rank - 1]:.0%} of its |update|²."
         losses = {"LoRA": lora["held_out"], "full": full["held_out"]}
         shown.append(Frame(lora["step"], np.array(lora["singular_values"]), values, losses, caption))
     return [*shown[:-1], replace(shown[-1], seconds=2.0)]
-
-
-def held(values, rank):
-    """The share of |update|^2 (Frobenius) in the largest `rank` singular values."""
-    return float(np.sum(values[:rank] ** 2) / np.sum(values**2))
 
 
 def draw(figure, stage, frame, last, table):
