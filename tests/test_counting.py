@@ -82,7 +82,7 @@ def test_overflow_and_nonsense_are_refused_in_one_line_by_both_loops(reference, 
 
 @pytest.mark.parametrize("value", [0, -4, 4.0, "4", True, None])
 def test_a_size_is_a_whole_number_of_at_least_one(value):
-    with pytest.raises(ValueError, match=f"d is {value}: give a whole number of at least 1"):
+    with pytest.raises(ValueError, match=f"d is {value!r}: give a whole number of at least 1"):
         counting.full_params(value, 8)
 
 

@@ -4,6 +4,7 @@ Hu et al. 2021, arXiv 2106.09685, section 4.1. Python's integers are exact at an
 signed 64-bit integer, because no array can have more entries and because the compiled twin in sweep.py could not follow.
 """
 
+import reprlib
 from numbers import Integral
 
 LIMIT = 2**63 - 1
@@ -12,7 +13,8 @@ LIMIT = 2**63 - 1
 def whole(name, value):
     """`value` as an int. ValueError unless it is a whole number of at least 1."""
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} is {value}: give a whole number of at least 1")
+        shown = value if isinstance(value, Integral) else reprlib.repr(value)  # it may come from a file, and be of any length
+        raise ValueError(f"{name} is {shown}: give a whole number of at least 1")
     return int(value)
 
 

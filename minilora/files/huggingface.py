@@ -77,6 +77,7 @@ def shards(folder):
         not isinstance(where, dict)
         or not where
         or not all(isinstance(name, str) and Path(name).name == name != "" for name in where.values())
+        or not all(name.isprintable() and len(name) < 256 for name in where.values())
     ):
         raise ValueError(f"{index} has the weight_map {short(where)}, and not a file of its folder for each tensor")
     return sorted(set(where.values()))

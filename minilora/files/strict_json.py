@@ -42,6 +42,9 @@ def short(value):
 def _unique(pairs):
     result = {}
     for name, value in pairs:
+        for text in (name, value):
+            if isinstance(text, str):
+                text.encode()  # half a character, as "\ud800", is none: UnicodeEncodeError is a ValueError
         if name in result:
             raise ValueError(f"{short(name)} stands there twice")
         result[name] = value

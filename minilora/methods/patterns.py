@@ -18,18 +18,46 @@ MOST_GROUPS = 8  # one within another
 
 def matches(pattern, name):
     """Whether the whole name matches, as re.fullmatch says it. ValueError for a pattern that is not understood."""
-    return len(name) in compiled(pattern)(name, {0})
+    return len(name) in ends(parsed(pattern), name, {0})
 
 
 @functools.lru_cache(maxsize=1 << 16)
 def matches_end(pattern, name):
     """Whether some last parts of the dotted name match: how PEFT matches the keys of rank_pattern and alpha_pattern."""
-    return len(name) in compiled(pattern)(name, {0} | {i + 1 for i, letter in enumerate(name) if letter == "."})
+    return len(name) in ends(parsed(pattern), name, {0} | {i + 1 for i, letter in enumerate(name) if letter == "."})
+
+
+def ends(part, name, starts):
+    """Where a part of a pattern may end if it begins at one of the `starts`."""
+    match part:
+        case re.Pattern():  # one character, or an edge: nothing in it can be tried twice
+            return {found.end() for start in starts if (found := part.match(name, start))}
+        case "either", *options:
+            return set().union(*(ends(option, name, starts) for option in options))
+        case "repeated", inner, least, most:
+            return repeated_ends(inner, least, most, name, starts)
+    for inner in part:  # one after another
+        starts = ends(inner, name, starts) if starts else starts
+    return starts
+
+
+def repeated_ends(part, least, most, name, starts):
+    for _ in range(least):
+        reached = ends(part, name, starts)
+        if reached == starts:  # and will be for ever
+            break
+        starts = reached
+    reached, times = set(starts), least
+    while starts and (most is None or times < most):
+        starts = ends(part, name, starts) - reached
+        reached |= starts
+        times += 1
+    return reached
 
 
 @functools.lru_cache(maxsize=1 << 12)
-def compiled(pattern):
-    """A function from a name and a set of starts to the set of ends."""
+def parsed(pattern):
+    """A pattern as a tree: a list is a sequence, a tuple says what it is, and the leaves are compiled by re."""
     if len(pattern) > MOST_CHARACTERS:
         raise ValueError(f"a pattern of {len(pattern):,} characters, {pattern[:40]!r}..., is more than a pattern of names needs")
     tokens = TOKENS.findall(pattern)[::-1]  # the next one is the last of the list
@@ -46,7 +74,7 @@ def _alternatives(pattern, tokens, depth):
     while tokens and tokens[-1] == "|":
         tokens.pop()
         options.append(_sequence(pattern, tokens, depth))
-    return options[0] if len(options) == 1 else lambda name, starts: set().union(*(option(name, starts) for option in options))
+    return options[0] if len(options) == 1 else ("either", *options)
 
 
 def _sequence(pattern, tokens, depth):
@@ -54,9 +82,9 @@ def _sequence(pattern, tokens, depth):
     while tokens and tokens[-1] not in ("|", ")"):
         part = _atom(pattern, tokens, depth)
         if tokens and tokens[-1][0] in "*+?{" and tokens[-1] != "{":
-            part = _repeated(part, *_bounds(tokens.pop()))
+            part = ("repeated", part, *_bounds(tokens.pop()))
         parts.append(part)
-    return lambda name, starts: functools.reduce(lambda reached, part: part(name, reached) if reached else reached, parts, starts)
+    return parts
 
 
 def _atom(pattern, tokens, depth):
@@ -69,10 +97,9 @@ def _atom(pattern, tokens, depth):
     if token[0] in "*+?{" or token in ("[", "\\") or re.fullmatch(r"\\[0-9ABZ]", token):
         raise _not_understood(pattern, token)
     try:
-        single = re.compile(token)  # one character, or an edge: nothing in it can be tried twice
+        return re.compile(token)
     except re.error:
         raise _not_understood(pattern, token) from None
-    return lambda name, starts: {found.end() for start in starts if (found := single.match(name, start))}
 
 
 def _bounds(token):
@@ -82,23 +109,6 @@ def _bounds(token):
         least, comma, most = token[1:-1].partition(",")
         return int(least), int(most) if most else None if comma else int(least)
     return {"*": (0, None), "+": (1, None), "?": (0, 1)}[token]
-
-
-def _repeated(part, least, most):
-    def repeat(name, starts):
-        for _ in range(least):
-            ends = part(name, starts)
-            if ends == starts:  # and will be for ever
-                break
-            starts = ends
-        reached, times = set(starts), least
-        while starts and (most is None or times < most):
-            starts = part(name, starts) - reached
-            reached |= starts
-            times += 1
-        return reached
-
-    return repeat
 
 
 def _not_understood(pattern, token):
