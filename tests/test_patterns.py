@@ -42,6 +42,14 @@ def test_random_patterns_match_as_they_do_in_re():
 
 
 @pytest.mark.parametrize(
+    "pattern", ["q_proj", "proj", "_proj", "attn.q_proj", r"attn\.q_proj", "attn_q_proj", r"attn\._q_proj", NAME, "x" + NAME, ""]
+)
+def test_the_name_of_a_module_is_a_pattern_of_its_end(pattern):
+    for name in (NAME, NAME.replace("attn.", "attn_"), "q_proj", "xq_proj"):
+        assert matches_end(pattern, name) == (re.match(rf"(.*\.)?({pattern})$", name) is not None), name
+
+
+@pytest.mark.parametrize(
     ("pattern", "expected"),
     [
         (r".*q_proj", True),

@@ -140,6 +140,10 @@ SETTINGS = {  # settings: the end of the message
     "another rank": ({"r": 3}, "is (2, 10) and (3, 10) is expected: adapter_config.json gives it rank 3 and the file has rank 2: the two "),
     "an alpha that is none": ({"lora_alpha": [1]}, "lora_alpha is [1], and has to be a number"),
     "a pattern of ranks": ({"rank_pattern": {"q_proj": 1.5}}, "rank_pattern is {'q_proj': 1.5}, and has to be a table of whole numbers"),
+    "too many patterns": (
+        {"alpha_pattern": {f"(.*)*{i:0700}": 1.0 for i in range(9)}},
+        "has patterns of 6,345 characters, more than modules",
+    ),
     "a bias": ({"bias": "all"}, "the adapter has bias = 'all', and only 'none' is supported"),
     "a layout": ({"fan_in_fan_out": True}, "the adapter has fan_in_fan_out = True, and only False is supported"),
     "tokens": ({"trainable_token_indices": [1, 2]}, "the adapter has trainable_token_indices = [1, 2], and only [] is supported"),

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from minilora.files.strict_json import read_json, short
 from minilora.methods import METHODS
+from minilora.methods.patterns import plain
 from minilora.methods.with_copies import WithCopies, saved_modules
 
 LONGEST_NAME = 1000  # characters
-MOST_ENTRIES = 10_000  # of a list or a table
+MOST_ENTRIES = 4000  # of a list or a table
+MOST_PATTERN = 4000  # characters of patterns that are more than a name: each costs time at each module
 
 
 def whole(value):
@@ -100,7 +102,17 @@ def read_settings(folder):
     for name, (what, fits) in forms.items():
         if name in settings and not fits(settings[name]):
             raise ValueError(f"{path}: {name} is {short(settings[name])}, and has to be {what}")
+    costly = sum(len(pattern) for pattern in patterns_of(settings) if plain(pattern) is None)
+    if costly > MOST_PATTERN:
+        raise ValueError(f"{path} has patterns of {costly:,} characters, more than modules need: name the modules in a list")
     return settings
+
+
+def patterns_of(settings):
+    """All regular expressions in the settings: the keys of two tables, and what is one text in place of a list."""
+    tables = [pattern for name in ("rank_pattern", "alpha_pattern") for pattern in settings.get(name, ())]
+    texts = [settings.get(name) for name in ("target_modules", "exclude_modules", "feedforward_modules")]
+    return tables + [text for text in texts if isinstance(text, str)]
 
 
 def method_of(settings, config, path):

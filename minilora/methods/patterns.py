@@ -21,9 +21,27 @@ def matches(pattern, name):
     return len(name) in ends(parsed(pattern), name, {0})
 
 
-@functools.lru_cache(maxsize=1 << 16)
 def matches_end(pattern, name):
     """Whether some last parts of the dotted name match: how PEFT matches the keys of rank_pattern and alpha_pattern."""
+    letters = plain(pattern)
+    if letters is None:
+        return _matches_end(pattern, name)
+    start = len(name) - len(letters)
+    return (
+        start >= 0
+        and name[start - 1 : start] in ("", ".")
+        and all(p in (".", "\\" + n, n) for p, n in zip(letters, name[start:], strict=True))
+    )
+
+
+@functools.lru_cache(maxsize=1 << 13)
+def plain(pattern):
+    """The letters of a pattern each of which stands for one, as in most: a module's name, or it with "\\."; None of another pattern."""
+    return re.findall(r"\\\.|.", pattern) if re.fullmatch(r"(?:\\\.|[\w.-])*", pattern) else None
+
+
+@functools.lru_cache(maxsize=1 << 16)
+def _matches_end(pattern, name):
     return len(name) in ends(parsed(pattern), name, {0} | {i + 1 for i, letter in enumerate(name) if letter == "."})
 
 
