@@ -8,7 +8,7 @@ import pytest
 from minilora import ops
 from minilora.adapters.bank import Bank
 from minilora.adapters.combine import combine
-from minilora.methods import IA3, AdaLoRA, LoRA, PiSSA, VeRA
+from minilora.methods import IA3, AdaLoRA, DoRA, LoRA, PiSSA, VeRA
 from minilora.methods.check import midway, tiny_model
 from minilora.methods.with_copies import WithCopies
 from minilora.training.checkpoint import fingerprint
@@ -57,6 +57,22 @@ def test_without_gives_the_base_and_then_what_was_active():
     with bank.without():
         assert np.array_equal(logits(bank), forward(CONFIG, WEIGHTS, TOKENS)[0])
     assert np.array_equal(logits(bank), adapted) and bank.active == "one"
+
+
+def test_without_lifts_a_merge_too_and_puts_it_back():
+    bank = bank_of(one=ONE)
+    bank.merge("one")
+    merged = logits(bank)
+    with bank.without():
+        assert np.array_equal(logits(bank), forward(CONFIG, WEIGHTS, TOKENS)[0])
+    assert np.array_equal(logits(bank), merged) and bank.merged == "one"
+
+
+def test_the_active_adapter_detached_leaves_the_base_and_the_others():
+    bank = bank_of(one=ONE, two=TWO)
+    bank.activate("one")
+    bank.detach("one")
+    assert np.array_equal(logits(bank), forward(CONFIG, WEIGHTS, TOKENS)[0]) and list(bank.adapters) == ["two"]
 
 
 def test_unmerging_is_exact():
@@ -130,6 +146,16 @@ def test_a_relative_of_LoRA_is_combined_with_all_of_its_update(method):
         assert np.allclose(arrays[f"{name}.lora_A"] @ arrays[f"{name}.lora_B"], update, rtol=0, atol=1e-12)
 
 
+def test_a_combination_of_one_is_itself_or_its_negative_and_with_itself_taken_away_nothing():
+    updates = {name: s * ONE.arrays[f"{name}.lora_A"] @ ONE.arrays[f"{name}.lora_B"] for name, s in PLAIN.scales(CONFIG).items()}
+    for adapters, weights, factor in (([ONE], [1.0], 1), ([ONE], [-1.0], -1), ([ONE, ONE], [1.0, -1.0], 0)):
+        method, arrays, _ = combine(adapters, weights, CONFIG)
+        assert set(method.ranks(CONFIG).values()) == {2 * len(adapters)}
+        for name, update in updates.items():
+            found = arrays[f"{name}.lora_A"] @ arrays[f"{name}.lora_B"]  # (d, k)
+            assert np.allclose(found, factor * update, rtol=0, atol=1e-12)
+
+
 def test_adding_the_factors_is_not_adding_the_updates():
     first, second = (adapter(LoRA(rank=2, alpha=2, targets="q_proj"), seed).arrays for seed in (5, 6))
     A, B = (f"model.layers.0.self_attn.q_proj.lora_{part}" for part in "AB")
@@ -146,18 +172,25 @@ def test_adding_the_factors_is_not_adding_the_updates():
             lambda bank: bank.attach("odd", SimpleNamespace(config=None, base_name="large")),
             "'odd' was trained on large, whose shape differs",
         ),
-        (lambda bank: bank.activate("nope"), "there is no adapter 'nope'; there are copied, one, scaled"),
+        (lambda bank: bank.activate("nope"), "there is no adapter 'nope'; there are copied, dora, one, scaled"),
         (lambda bank: (bank.merge("one"), bank.merge("one")), "merged already: to merge twice would add its update twice"),
         (lambda bank: (bank.merge("one"), bank.activate("one")), "'one' is merged into the weights: unmerge it"),
         (lambda bank: (bank.merge("one"), bank.detach("one")), "'one' is merged: unmerge it first"),
         (lambda bank: (bank.merge("one"), bank.mixed_sites(["one"], None)), "unmerge it before adapters are mixed"),
         (lambda bank: bank.mixed_sites(["scaled"], None), "an adapter of ia3 cannot share a batch: only LoRA on linear layers can"),
+        (lambda bank: bank.mixed_sites(["one", "nope"], None), "there is no adapter 'nope'"),
+        (
+            lambda bank: forward(CONFIG, WEIGHTS, TOKENS, bank.mixed_sites(["one"], ops.reference())),
+            "the batch has 2 rows and 1 adapters are named: name one for each row, or None",
+        ),
+        (lambda bank: bank.mixed_sites(["dora"], None), "an adapter of dora cannot share a batch: only LoRA on linear layers can"),
+        (lambda bank: combine([bank.adapters["copied"]], [1], CONFIG), "with a low-rank update can be combined, not lora with copies"),
         (lambda bank: bank.mixed_sites(["copied"], None), "an adapter of lora with copies cannot share a batch"),
         (lambda bank: combine([ONE, adapter(IA3(), 1)], [1, 1], CONFIG), "only adapters with a low-rank update can be combined, not ia3"),
         (lambda bank: combine([ONE], [1], CONFIG, "svd"), "kind='svd' and a rank"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(act, message):
-    bank = bank_of(one=ONE, scaled=adapter(IA3(), 1), copied=adapter(WithCopies(PLAIN, ("lm_head",)), 1))
+    bank = bank_of(one=ONE, scaled=adapter(IA3(), 1), copied=adapter(WithCopies(PLAIN, ("lm_head",)), 1), dora=adapter(DoRA(2), 1))
     with pytest.raises(ValueError, match=message):
         act(bank)

@@ -46,10 +46,24 @@ def test_the_folder_is_written_as_PEFT_writes_it(tmp_path):
     settings = json.loads((tmp_path / "adapter_config.json").read_text())
     expected = {"peft_type": "LORA", "task_type": "CAUSAL_LM", "base_model_name_or_path": "tiny", "r": 2, "lora_alpha": 6}
     assert settings.items() >= {**expected, "target_modules": ["down_proj", "q_proj"], "bias": "none", "use_rslora": False}.items()
+    assert settings["peft_version"] == "0.21.2" and settings["inference_mode"] is True
     tensors, metadata = load_arrays(tmp_path / "adapter_model.safetensors")
     assert metadata.keys() == {"format", DIGEST} and metadata["format"] == "pt"
     assert np.array_equal(tensors[f"{Q}.lora_A.weight"], arrays["model.layers.0.self_attn.q_proj.lora_A"].T)  # (r, in)
     assert tensors[f"{Q}.lora_B.weight"].shape == (24, 2)  # (out, r)
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [
+        ("attention", ["k_proj", "o_proj", "q_proj", "v_proj"]),
+        (("model.layers.1.mlp.up_proj", "lm_head"), ["lm_head", "model.layers.1.mlp.up_proj"]),
+        (("layers.0.mlp.up_proj", "layers.1.mlp.up_proj"), ["up_proj"]),
+    ],
+)
+def test_targets_are_written_by_the_shortest_names_that_are_exact(targets, expected, tmp_path):
+    written(tmp_path, LoRA(2, 6, targets))
+    assert json.loads((tmp_path / "adapter_config.json").read_text())["target_modules"] == expected
 
 
 def test_PiSSA_is_written_as_the_lora_of_twice_the_rank_that_does_the_same(tmp_path):

@@ -17,6 +17,11 @@ class MixedSites(Sites):
         super().__init__({}, ops)
         self.stacks, self.which = stacks, which
 
+    def input_forward(self, x):
+        if len(x) != len(self.which):
+            raise ValueError(f"the batch has {len(x)} rows and {len(self.which)} adapters are named: name one for each row, or None")
+        return x
+
     def linear_forward(self, name, x, W):
         y, cache = super().linear_forward(name, x, W)  # (N, k)
         if name in self.stacks:
