@@ -10,7 +10,7 @@ from minilora import cli
 from minilora.commands.inspect import module_of, product_norm
 from minilora.files.huggingface import save_base
 from minilora.files.peft import PREFIX, save_adapter
-from minilora.methods import IA3, LoRA, Prefix
+from minilora.methods import IA3, AdaLoRA, DoRA, LoRA, Prefix, VeRA
 from minilora.methods.with_copies import WithCopies
 
 METHOD = LoRA(2, 6, ("q_proj", "down_proj"), rank_pattern={"down_proj": 3})
@@ -75,6 +75,21 @@ def test_other_methods(method, rows, folder, capsys):
     lines = run(capsys, folder / "adapter")[1].splitlines()
     table = lines[lines.index("") + 2 : -1]
     assert [line.split()[:3] for line in table] == rows
+
+
+@pytest.mark.parametrize(
+    ("method", "line"),
+    [
+        (AdaLoRA(4, 2, 6, "q_proj", left={"model.layers.0.self_attn.q_proj": 1}), "rank 1, 4, alpha 6, scale 1.5"),
+        (VeRA(5, "q_proj"), "rank 5"),
+        (DoRA(2, 6, "q_proj"), "rank 2, alpha 6, scale 3"),
+        (LoRA(2, 6, "q_proj", alpha_pattern={"layers.0.*": 1.0}), "rank 2, alpha 6, scale 0.5, 3"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_ranks_and_scales(method, line, folder, capsys):
+    save(folder, method)
+    assert run(capsys, folder / "adapter")[1].splitlines()[1] == line
 
 
 def test_an_adapter_whose_base_is_not_here_is_listed_and_not_checked(folder, capsys):

@@ -54,13 +54,13 @@ def fitted(folder, config):
 
     method, arrays = peft.load_adapter(folder, config)
     scales = method.scales(config) if hasattr(method, "scales") else {}
-    norms = {module: product_norm(A, B) for module, (A, B) in method.update_factors(config, arrays).items()}
+    factors = method.update_factors(config, arrays)  # module -> A (d, r), B (r, k)
     return {
         "method": method.name,
         "scales": scales,
-        "ranks": method.ranks(config) if hasattr(method, "ranks") else {},
+        "ranks": method.ranks(config) if hasattr(method, "ranks") else {module: len(B) for module, (_, B) in factors.items()},
         "trainable": method.count(config),
-        "update_norms": norms,
+        "update_norms": {module: product_norm(A, B) for module, (A, B) in factors.items()},
     }
 
 
@@ -126,14 +126,15 @@ def adapter_text(result):
         sizes = (f"{sum(found) / len(found):.4f}", f"{max(found):.4f}") if found else ("-", "-")
         rows.append((kind, len(modules), *sums(tensors), *sizes))
     rows.append(("total", sum(row[1] for row in rows), *sums(result["tensors"]), "", ""))
-    rows = [(kind, f"{modules:,}", f"{numbers:,}", f"{size:,}", *sizes) for kind, modules, numbers, size, *sizes in rows]
+    header = ("target", "modules", "numbers", "bytes", *(("|update|, mean", "largest") if norms else ()))
+    rows = [tuple(cell if isinstance(cell, str) else f"{cell:,}" for cell in row[: len(header)]) for row in rows]
     lines = [f"{result['folder']}: {result.get('method', result['peft_type'])} for {result['base'] or 'a base that it does not name'}"]
-    if result.get("scales"):
-        ranks, scales = (sorted(set(result[part].values())) for part in ("ranks", "scales"))
-        lines.append(f"rank {listed(ranks)}, alpha {result['settings'].get('lora_alpha', 8):g}, scale {listed(scales)}")
+    if result.get("ranks"):
+        alpha = f", alpha {result['settings'].get('lora_alpha', 8):g}, scale {listed(result['scales'])}" if result["scales"] else ""
+        lines.append(f"rank {listed(result['ranks'])}{alpha}")
     fits = f"fits the base, where {result['trainable']:,} numbers train" if result["checked"] else "not checked: the base is not here"
     lines.append(f"{fits}; {dtypes(result)}; digest {result['digest']}")
-    return "\n".join([*lines, "", table(("target", "modules", "numbers", "bytes", "|update|, mean", "largest"), rows)])
+    return "\n".join([*lines, "", table(header, rows)])
 
 
 def base_text(result):
@@ -166,6 +167,7 @@ def dtypes(result):
     return " and ".join(sorted({tensor["dtype"] for tensor in result["tensors"]})) or "no tensors"
 
 
-def listed(values):
-    """Numbers in a few words."""
+def listed(numbers):
+    """The values of a table in a few words."""
+    values = sorted(set(numbers.values()))
     return ", ".join(f"{value:g}" for value in values) if len(values) < 5 else f"{values[0]:g} to {values[-1]:g}"
