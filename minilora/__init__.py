@@ -14,6 +14,7 @@ METHODS = (
 _HOMES = {
     **dict.fromkeys(("Adapter", "Base", "finetune", "load", "load_adapter", "pretrain"), "minilora.api"),
     **dict.fromkeys(METHODS, "minilora.methods"),
+    **dict.fromkeys(("WithCopies",), "minilora.methods.with_copies"),
     **dict.fromkeys(("Bank",), "minilora.adapters.bank"),
     **dict.fromkeys(("Recipe",), "minilora.training.loop"),
     **dict.fromkeys(("Config",), "minilora.transformer"),

@@ -190,6 +190,17 @@ def test_peft_reads_what_is_written_here(case, base, tmp_path):
     comparison.assert_agree(peft_logits(adapted), our_logits(config, weights, method, arrays), 1e-5)
 
 
+def test_transformers_reads_an_adapter_too(base, tmp_path):
+    model, config, weights = base
+    method = LoRA(3, 7, ("q_proj", "down_proj"))
+    arrays = drawn(method, config, weights)
+    save_adapter(tmp_path / "adapter", config, method, arrays, str(tmp_path / "base"))
+    model.load_adapter(str(tmp_path / "adapter"))
+    found = AutoModelForCausalLM.from_pretrained(tmp_path / "adapter")  # the base that it names, and the adapter on it
+    for each in (model, found):
+        comparison.assert_agree(peft_logits(each), our_logits(config, weights, method, arrays), 1e-5)
+
+
 @pytest.mark.parametrize("method", [LoRA(3, 7, "q_proj"), TO_PEFT["embedding and head whole"], AdaLoRA(3, 2, 7, "q_proj")])
 def test_transformers_reads_a_merged_model(method, base, tmp_path):
     _, config, weights = base
