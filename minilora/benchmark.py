@@ -16,7 +16,7 @@ from minilora import ops
 from minilora.adapters.bank import Bank
 from minilora.api import Adapter
 from minilora.methods import Full, LoRA
-from minilora.training.adamw import flatten
+from minilora.training.buffer import flatten
 from minilora.training.gradients import step_gradients, workers
 from minilora.transformer import Config, model
 from minilora.transformer.generate import generate

@@ -126,7 +126,7 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text own.txt --steps 1.5", "argument --steps: invalid int value: '1.5'"),
         (FINETUNE + " --out x --text own.txt --batch 1", "a batch of 1 rows cannot be cut into 1 x 2 shards"),
         (FINETUNE + " --out x --text own.txt --length -1", "length is -1, it must be at least 1"),
-        (FINETUNE + " --out x --text own.txt --length 40", "length is 40, and the context has room for 32 characters"),
+        (FINETUNE + " --out x --text own.txt --length 40", "length is 40, and the context has room for 32 tokens"),
         (FINETUNE + " --out x --text own.txt --seed -1", "seed is -1, it must be at least 0"),
         (FINETUNE + " --out x --text own.txt --learning-rate -1", "learning rate -1.0 must be above 0"),
         (FINETUNE + " --out x --text own.txt --alpha 0", "alpha 0.0 must be above 0"),

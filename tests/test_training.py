@@ -14,9 +14,9 @@ from minilora.adamw import adamw_step
 from minilora.methods import AdaLoRA, Full, LoRA, LoRAPlus
 from minilora.methods.check import midway, tiny_model
 from minilora.training import corpora
-from minilora.training.adamw import warmup_cosine
 from minilora.training.gradients import evaluate, step_gradients, workers
 from minilora.training.loop import Diverged, Recipe
+from minilora.training.schedule import warmup_cosine
 from minilora.transformer.model import loss, loss_backward
 
 ADALORA = AdaLoRA(rank=3, target_rank=1, interval=1, warmup=0.1, final=0.2)
@@ -280,7 +280,7 @@ def test_a_recipe_that_makes_no_sense_is_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"length": 33}, "length is 33, and the context has room for 32 characters: choose a smaller length"),
+        ({"length": 33}, "length is 33, and the context has room for 32 tokens: choose a smaller length"),
         ({"corpus": corpora.from_text("word", "pond")}, "word: a row takes 16 characters and there are 4 to train on: give it 17"),
         ({"corpus": corpora.from_text("word", "ponderous"), "length": 8}, "word has 9 characters, and a tenth is to be held out"),
         *[({"method": LoRA(rank=2, alpha=alpha)}, f"alpha {alpha} must be above 0") for alpha in (0, -2, math.nan, math.inf)],

@@ -16,8 +16,9 @@ from tqdm.auto import tqdm
 
 from minilora.files.atomic import make_folder
 from minilora.training import checkpoint
-from minilora.training.adamw import flatten, warmup_cosine
+from minilora.training.buffer import flatten
 from minilora.training.gradients import evaluate, step_gradients, workers
+from minilora.training.schedule import warmup_cosine
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
     # What cannot work is refused before any work is done.
     room = config.max_position_embeddings - method.positions
     if recipe.length > room:
-        raise ValueError(f"length is {recipe.length}, and the context has room for {room} characters: choose a smaller length")
+        raise ValueError(f"length is {recipe.length}, and the context has room for {room} tokens: choose a smaller length")
     corpus.train_batch(np.random.default_rng(0), 1, recipe.length)
     held_out = corpus.held_out(recipe.held_out, room)
     entropy = corpus.entropy(recipe.held_out)

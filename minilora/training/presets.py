@@ -25,7 +25,7 @@ PRESETS = {
 
 # What LoRA on stories-base needs, in batches of 8, until nine texts of ten obey: the smallest rank of 1, 2, 4, 8, 16, and the steps.
 # Shouting is a state that the base knows, and pirate and uwu are a few new words; a new alphabet needs its embedding and head too. At
-# rank 1 and with the same steps one text in eight is piglatin, and none is rot13.
+# rank 1 one text in eight is piglatin after 400 steps, and none is rot13 after 300; at rank 4 and 400 steps it is four in five.
 VOICES = {
     "shout": {"rank": 1, "targets": "all-linear", "steps": 50},
     "pirate": {"rank": 1, "targets": "all-linear", "steps": 150},

@@ -10,7 +10,7 @@ from transformers import LlamaForCausalLM
 
 from minilora import Adapter, Full, LoRA, finetune, load, ops
 from minilora.training import corpora
-from minilora.training.adamw import warmup_cosine
+from minilora.training.schedule import warmup_cosine
 
 
 @pytest.mark.parametrize(
