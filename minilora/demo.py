@@ -109,7 +109,7 @@ def demo(figures):
     print(f"\n6. The singular values of one trained update are drawn in {path}")
 
     print(
-        '\n7. Where next\n   minilora finetune --corpus rot13 --rank 16 --out rot13 && minilora generate --adapter rot13 "bapr hcba n gvzr"'
+        '\n7. Where next\n   minilora finetune --corpus rot13 --preset --out rot13 && minilora generate --adapter rot13 "bapr hcba n gvzr"'
     )
-    print("   minilora gradcheck        and read minilora/lowrank.py, the 90 lines that all of this stands on")
+    print("   minilora gradcheck        and read minilora/lowrank.py, the file that all of this stands on")
     print(f"\n   {time.perf_counter() - began:.0f} s in all.")
