@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from minilora import ops
+from minilora.adapters.adapter import Adapter, read_adapter
 from minilora.files import huggingface, peft
 from minilora.files.tokenizer import Tokenizer, read_tokenizer
 from minilora.methods import Full, Method
@@ -101,11 +102,7 @@ class Base:
 
     def save(self, folder):
         """Write a Hugging Face folder (config.json, model.safetensors, and tokenizer.json where it has one)."""
-        if self.tokenizer is None:
-            huggingface.save_base(folder, self.config, self.weights)
-        else:
-            self.tokenizer.save(folder)
-            huggingface.save_base(folder, self.config, self.weights, self.tokenizer.special)
+        huggingface.save_model(folder, self.config, self.weights, self.tokenizer)
 
     def _sites(self, adapter):
         if adapter is None:
@@ -113,29 +110,6 @@ class Base:
         if adapter.config != self.config:
             raise ValueError(f"the adapter was trained on {adapter.base_name}, whose shape differs from {self.name}'s: load that base")
         return adapter.method.sites(self.config, adapter.arrays, ops.choose())
-
-
-@dataclass(frozen=True)
-class Adapter:
-    """A method and its trained arrays, and the log of its training."""
-
-    method: Method
-    arrays: dict = field(repr=False)
-    config: Config
-    base_name: str
-    log: list = field(default_factory=list, repr=False)
-
-    def save(self, folder):
-        """Write the folder that PEFT reads (adapter_config.json, adapter_model.safetensors); full fine-tuning writes a whole model."""
-        if isinstance(self.method, Full):
-            huggingface.save_base(folder, self.config, self.arrays)
-        else:
-            peft.save_adapter(folder, self.config, self.method, self.arrays, self.base_name)
-
-    def merge(self, base):
-        """A new Base with the update added to its weights: it costs what the base costs. Raises ValueError where a method cannot merge."""
-        weights = self.method.merge(base.config, base.weights, self.arrays)
-        return replace(base, name=f"{base.name}+{self.method.name}", weights=weights)
 
 
 def find(name):
@@ -154,14 +128,14 @@ def load(name="stories-base"):
     return Base(str(name), config, weights, read_tokenizer(folder, config.vocab_size))  # the name by which it is found again
 
 
-def finetune(base, method, corpus, folder=None, resume=False, progress=True, **recipe):
+def finetune(base, method, corpus, folder=None, resume=False, progress=True, num_workers=2, **recipe):
     """Adapt the base to a corpus -> Adapter. `corpus` is a name or a path; `recipe` sets fields of Recipe.
 
-    With a `folder`, checkpoints are kept in it, from which `resume=True` goes on.
+    With a `folder`, checkpoints are kept in it, from which `resume=True` goes on. The result does not depend on `num_workers`.
     """
     recipe = Recipe(**{"learning_rate": method.learning_rate, **recipe})
-    run = train(base.config, base.weights, method, base.corpus(corpus), recipe, ops.choose(), folder, resume, progress=progress)
-    return Adapter(method, run.arrays, base.config, base.name, run.log)
+    run = train(base.config, base.weights, method, base.corpus(corpus), recipe, ops.choose(), folder, resume, num_workers, progress)
+    return Adapter(method, run.arrays, base.config, base.name, run.log, base.tokenizer)
 
 
 def pretrain(name, config, corpus, folder=None, resume=False, progress=True, **recipe):
@@ -182,6 +156,4 @@ def load_base_of(folder):
 
 def load_adapter(folder, base=None):
     """The adapter in a PEFT folder, for a base (by default the one that the folder names). Raises ValueError where they do not fit."""
-    base = base or load_base_of(folder)
-    method, arrays = peft.load_adapter(folder, base.config)
-    return Adapter(method, arrays, base.config, base.name)
+    return read_adapter(folder, base or load_base_of(folder))

@@ -5,9 +5,9 @@ import os
 import sys
 import warnings
 
-from minilora.commands import bench, count, demo, export, figures, finetune, generate, gradcheck, inspect, memory, pretrain
+from minilora.commands import bench, count, demo, experiment, export, figures, finetune, generate, gradcheck, inspect, memory, pretrain
 
-COMMANDS = (demo, pretrain, finetune, generate, inspect, export, gradcheck, count, memory, figures, bench)
+COMMANDS = (demo, pretrain, finetune, generate, inspect, export, gradcheck, count, memory, experiment, figures, bench)
 
 EXAMPLES = """\
 examples:
@@ -59,6 +59,9 @@ def main(arguments=None):
     except KeyboardInterrupt as stopped:
         print(f"\nminilora: {stopped or 'stopped'}", file=sys.stderr)
         return 130
+    except MemoryError as error:
+        print(f"minilora: there is not enough memory ({error}): take a smaller batch, length or model", file=sys.stderr)
+        return 2
     except (ValueError, OSError) as error:
         print(f"minilora: {error}", file=sys.stderr)
         return 2

@@ -8,6 +8,7 @@ import pytest
 from minilora import ops
 from minilora.adapters.bank import Bank
 from minilora.adapters.combine import combine
+from minilora.files import peft
 from minilora.methods import IA3, AdaLoRA, DoRA, LoRA, PiSSA, VeRA
 from minilora.methods.check import midway, tiny_model
 from minilora.methods.with_copies import WithCopies
@@ -86,6 +87,21 @@ def test_unmerging_is_exact():
     assert np.array_equal(logits(bank), alone)
 
 
+def test_adapters_come_from_the_disk_and_go_while_the_base_stays(tmp_path):
+    peft.save_adapter(tmp_path, CONFIG, PLAIN, ONE.arrays, "tiny")
+    bank = bank_of(one=ONE)
+    bank.load("read", tmp_path)
+    assert bank.status()[1]["seconds"] > 0 and bank.weights is WEIGHTS
+    bank.activate("one")
+    wanted = logits(bank)
+    bank.activate("read")
+    assert np.allclose(logits(bank), wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())  # the file is in float32
+    bank.detach("read")
+    assert list(bank.adapters) == ["one"] and bank.active is None
+    with pytest.raises(FileNotFoundError, match="name the folder that holds it"):
+        bank.load("missing", tmp_path / "missing")
+
+
 def test_the_status_says_what_is_there():
     bank = bank_of(one=ONE, two=TWO)
     bank.activate("two")
@@ -93,7 +109,7 @@ def test_the_status_says_what_is_there():
     count = sum(array.size for array in ONE.arrays.values())
     assert one == {
         **{"name": "one", "method": "lora", "rank": 2, "scale": [3.0], "targets": 14},
-        **{"bytes": 8 * count, "active": False, "merged": False},
+        **{"bytes": 8 * count, "active": False, "merged": False, "seconds": None},
     }
     assert two["active"] and two["scale"] == [1.0, 3.0] and two["targets"] == 5
 

@@ -136,6 +136,7 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text own.txt --targets q_porj", "'q_porj' matches no module; the closest is 'q_proj'"),
         (FINETUNE + " --out x --text own.txt --method lara", "there is no method 'lara'; there are adalora"),
         (FINETUNE + " --out x --text own.txt --method bitfit", "bitfit has no place in PEFT's format"),
+        (FINETUNE + " --out x --text own.txt --method full --nf4", "those in four bits stay as they are: leave out --nf4"),
         (FINETUNE + " --out own.txt --text own.txt", "own.txt cannot be a folder, for a file is in the way: choose another name"),
         (FINETUNE + " --out own.txt/x --text own.txt", "own.txt/x cannot be a folder, for a file is in the way"),
         (FINETUNE + " --out nothing --text own.txt --resume", "there is no checkpoint nothing/checkpoint.safetensors to resume from"),

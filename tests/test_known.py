@@ -62,10 +62,17 @@ def test_a_config_json_has_the_arrays_of_the_known_model(values, name, tmp_path)
     assert read_dimensions(path).shapes() == read_dimensions(tmp_path).shapes() == KNOWN[name].shapes()
 
 
+def test_qwen3_is_counted_with_its_norms_of_queries_and_keys(tmp_path):
+    sizes = {"vocab_size": 151936, "hidden_size": 1024, "intermediate_size": 3072, "num_hidden_layers": 28}
+    heads = {"num_attention_heads": 16, "num_key_value_heads": 8, "tie_word_embeddings": True}
+    written(tmp_path, {"model_type": "qwen3", **sizes, **heads})
+    assert counting.model_params(read_dimensions(tmp_path)) == 596_049_920  # what transformers counts for Qwen3-0.6B
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({**QWEN, "model_type": "qwen3"}, "a model of type 'qwen3'; those that can be counted are llama, mistral, qwen2"),
+        ({**QWEN, "model_type": "gemma2"}, "a model of type 'gemma2'; those that can be counted are llama, mistral, qwen2, qwen3"),
         ({**LLAMA_2_7B, "attention_bias": True}, "sets attention_bias, and with it biases that are not counted here"),
         ({**LLAMA_2_7B, "hidden_size": 4096.5}, "hidden_size in .*config.json is 4096.5: give a whole number of at least 1"),
         ({**LLAMA_2_7B, "num_hidden_layers": -1}, "num_hidden_layers in .* is -1: give a whole number"),

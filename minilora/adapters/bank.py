@@ -4,10 +4,12 @@ A Bank holds a base and any number of adapters by name. Activating one is a chan
 many there are. The base's arrays are never written to, so that to detach an adapter, or to undo a merge, is exact to the bit.
 """
 
+import time
 from contextlib import contextmanager
 
 import numpy as np
 
+from minilora.adapters.adapter import read_adapter
 from minilora.adapters.mixed import mixed_sites
 from minilora.methods import Method
 
@@ -18,6 +20,7 @@ class Bank:
     def __init__(self, base):
         self.base = base
         self.adapters = {}
+        self.seconds = {}  # name -> how long it took to read from the disk, of those that were
         self.active = None
         self.merged = None
         self.weights = base.weights
@@ -30,12 +33,19 @@ class Bank:
             raise ValueError(f"{name!r} was trained on {adapter.base_name}, whose shape differs from {self.base.name}'s: load that base")
         self.adapters[name] = adapter
 
+    def load(self, name, folder):
+        """Read an adapter from a PEFT folder and attach it; the base stays where it is. ValueError as `attach`, and for a broken file."""
+        began = time.perf_counter()
+        self.attach(name, read_adapter(folder, self.base))
+        self.seconds[name] = time.perf_counter() - began
+
     def detach(self, name):
-        """Forget an adapter. ValueError if it is not there or is merged; if it was active, the base is."""
+        """Forget an adapter, and free its memory. ValueError if it is not there or is merged; if it was active, the base is."""
         self._find(name)
         if self.merged == name:
             raise ValueError(f"{name!r} is merged: unmerge it first")
         del self.adapters[name]
+        self.seconds.pop(name, None)
         if self.active == name:
             self.active = None
 
@@ -83,7 +93,7 @@ class Bank:
         return mixed_sites(self.base.config, [None if name is None else self._find(name) for name in names], ops)
 
     def status(self):
-        """A row for each adapter: name, method, rank, scale, targets (modules), bytes, active, merged."""
+        """A row for each adapter: name, method, rank, scale, targets (modules), bytes, active, merged, seconds to load (None: not read)."""
         return [self._row(name, adapter) for name, adapter in self.adapters.items()]
 
     def _row(self, name, adapter):
@@ -98,6 +108,7 @@ class Bank:
             "bytes": sum(array.nbytes for array in map(np.asarray, adapter.arrays.values())),
             "active": name == self.active,
             "merged": name == self.merged,
+            "seconds": self.seconds.get(name),
         }
 
     def _find(self, name):

@@ -43,6 +43,8 @@ def run(args):
     if args.learning_rate is not None:
         recipe["learning_rate"] = args.learning_rate
     method, base = method_of(args), api.load(args.base)
+    if args.nf4 and args.method == "full":
+        raise ValueError("full fine-tuning changes all weights, and those in four bits stay as they are: leave out --nf4, or train a LoRA")
     if args.nf4:
         base = base.quantized(keep=args.method == "loftq")
     if not has_a_file(method):  # said before the training, not after it

@@ -19,14 +19,16 @@ def model_params(config):
 
     V d                             the embedding, and the same again for the head unless the two are tied
     + L (2 d q + 2 d kv + 3 d f     per layer: q and o, k and v, gate, up and down
-         + 2 d)                                two norms, and q + 2 kv more where q, k and v have a bias
+         + 2 d)                                two norms, and q + 2 kv more where q, k and v have a bias,
+                                    2 c where queries and keys, c wide, have a norm
     + d                             the last norm
     """
     V, d, f, L = config.vocab_size, config.hidden_size, config.intermediate_size, config.num_hidden_layers
     q, kv = config.num_attention_heads * config.head_dim, config.num_key_value_heads * config.head_dim
     bias = q + 2 * kv if config.attention_bias else 0
+    norms = 2 * config.head_dim if config.qk_norm else 0
     tables = V * d if config.tie_word_embeddings else 2 * V * d
-    return within_limit("V d + L (...) + d", tables + L * (2 * d * q + 2 * d * kv + 3 * d * f + 2 * d + bias) + d)
+    return within_limit("V d + L (...) + d", tables + L * (2 * d * q + 2 * d * kv + 3 * d * f + 2 * d + bias + norms) + d)
 
 
 def by_module(shapes):

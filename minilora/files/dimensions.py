@@ -1,18 +1,16 @@
 """The dimensions in a Hugging Face config.json, to count with.
 
 More models can be counted than can be run (files/huggingface.py): what has no parameters, as a scaled rotation or a sliding window, does
-not matter here. Left out: models with arrays that a Config does not have, as Qwen3's norms of queries and keys. They are refused.
+not matter here. Left out: models with arrays that a Config does not have, as biases on every layer. They are refused.
 """
 
 from pathlib import Path
 
 from minilora.counting import whole
-from minilora.files.huggingface import complain
+from minilora.files.architectures import MODELS, SIZES, complain
 from minilora.files.strict_json import read_json
 from minilora.transformer import Config
 
-SIZES = ("vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads")
-QUERY_KEY_VALUE_BIAS = {"llama": False, "mistral": False, "qwen2": True}  # model_type -> whether q, k and v have a bias
 MOST_LAYERS = 10_000  # every array is named one by one
 
 
@@ -26,8 +24,9 @@ def read_dimensions(path):
     path = path / "config.json" if path.is_dir() else path
     values = read_json(path)
     kind = values.get("model_type")
-    if kind not in QUERY_KEY_VALUE_BIAS:
-        raise ValueError(f"{path} describes a model of type {kind!r}; those that can be counted are {', '.join(QUERY_KEY_VALUE_BIAS)}")
+    if not isinstance(kind, str) or kind not in MODELS:
+        raise ValueError(f"{path} describes a model of type {kind!r}; those that can be counted are {', '.join(MODELS)}")
+    values = {**MODELS[kind], **values}
     for name in ("attention_bias", "mlp_bias"):
         if values.get(name) and kind != "qwen2":
             raise ValueError(f"{path} sets {name}, and with it biases that are not counted here")
@@ -38,4 +37,5 @@ def read_dimensions(path):
         sizes[name] = value and whole(f"{name} in {path}", value)
     if sizes["num_hidden_layers"] > MOST_LAYERS:
         raise ValueError(f"num_hidden_layers in {path} is {sizes['num_hidden_layers']:,}, and no more than {MOST_LAYERS:,} are counted")
-    return Config(**sizes, tie_word_embeddings=bool(values.get("tie_word_embeddings", False)), attention_bias=QUERY_KEY_VALUE_BIAS[kind])
+    tied = bool(values["tie_word_embeddings"])
+    return Config(**sizes, tie_word_embeddings=tied, attention_bias=kind == "qwen2", qk_norm=kind == "qwen3")

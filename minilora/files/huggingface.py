@@ -37,6 +37,15 @@ def save_base(folder, config, weights, special=SPECIAL):
     write_json(folder / "config.json", {**described, **special, "dtype": weights["model.norm.weight"].dtype.name})
 
 
+def save_model(folder, config, weights, tokenizer=None):
+    """Write the folder of a model with its tokenizer; without one a token is a byte."""
+    if tokenizer is None:
+        save_base(folder, config, weights)
+    else:
+        tokenizer.save(folder)
+        save_base(folder, config, weights, tokenizer.special)
+
+
 def load_base(folder):
     """-> Config, weights: name -> read-only float32 array in memory's orientation.
 
