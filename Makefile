@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo figures test voices lint parity bench clean
+.PHONY: demo figures notebooks lab test voices notebooks-test lint parity bench clean
 
 .venv/made: EXTRA := dev
 .venv-parity/made: EXTRA := parity
@@ -18,12 +18,24 @@ demo: .venv/made
 figures: .venv/made
 	$(BIN)/minilora figures
 
+# The course, made from its sources and run; ONLY="--only 01_low_rank" takes one notebook.
+notebooks: .venv/made
+	$(BIN)/minilora course build $(ONLY)
+
+# The course, to step through.
+lab: .venv/made
+	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+
 test: .venv/made
 	$(BIN)/python -m pytest
 
 # Each voice trained with its preset, a minute or two: it obeys its own checker and no other.
 voices: .venv/made
 	$(BIN)/python -m pytest tests/slow/voices.py
+
+# Every lesson run from its first cell to its last, some minutes; the first five once more without Numba.
+notebooks-test: .venv/made
+	$(BIN)/python -m pytest tests/slow/notebooks.py
 
 lint: .venv/made
 	$(BIN)/ruff check .

@@ -5,9 +5,9 @@ import os
 import sys
 import warnings
 
-from minilora.commands import bench, count, demo, experiment, export, figures, finetune, generate, gradcheck, inspect, memory, pretrain
+from minilora.commands import bench, count, course, demo, experiment, export, figures, finetune, generate, gradcheck, inspect, memory, pretrain
 
-COMMANDS = (demo, pretrain, finetune, generate, inspect, export, gradcheck, count, memory, experiment, figures, bench)
+COMMANDS = (demo, pretrain, finetune, generate, inspect, export, gradcheck, count, memory, experiment, figures, bench, course)
 
 EXAMPLES = """\
 examples:

@@ -12,17 +12,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from minilora.pictures.motion import png
+from minilora.pictures.notebook import Still
 from minilora.pictures.style import LIGHT
 
 
 @dataclass(frozen=True)
 class Player:
-    """A piece of HTML that a notebook shows when a cell ends with it."""
+    """A piece of HTML that a notebook shows when a cell ends with it; where no script runs, the last frame stands in its place."""
 
     html: str
+    last: Still
 
-    def _repr_html_(self):
-        return self.html
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data, metadata = self.last._repr_mimebundle_()
+        return {**data, "text/html": self.html}, metadata
 
 
 def fill(template, values):
@@ -55,4 +58,4 @@ def player(animation, palette=LIGHT):
         "INK": palette.ink,
         "ACCENT": palette.column,
     }
-    return Player(fill("player.html", values))
+    return Player(fill("player.html", values), Still(png(images[-1]), animation.alt))

@@ -1,0 +1,1 @@
+"""The exercises: how they are made from solutions, checked, and graded."""

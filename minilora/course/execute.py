@@ -1,0 +1,47 @@
+"""Runs a notebook from its first cell to its last in a kernel of its own, within a time limit."""
+
+import math
+import time
+
+STARTUP = 60  # seconds that a kernel may take to start
+
+
+def execute(notebook, folder, seconds):
+    """Run all cells, their current folder being `folder`: outputs are put into `notebook`. -> how long it took, in seconds.
+
+    `seconds` is the limit for the whole notebook; a kernel that hangs is killed. ValueError, naming the cell, for one that fails.
+    """
+    try:
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    except ModuleNotFoundError:
+        raise ValueError("executing a notebook needs nbclient: pip install 'minilora[course]', or build with --no-run") from None
+    began = time.monotonic()
+    client = NotebookClient(
+        notebook,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(folder)}},
+        startup_timeout=STARTUP,
+        timeout_func=lambda cell: max(1, math.ceil(began + seconds - time.monotonic())),
+        record_timing=False,
+        store_widget_state=False,
+        coalesce_streams=True,
+    )
+    try:
+        client.execute()
+    except CellExecutionError as error:
+        raise ValueError(f"{place(notebook)} failed: {error.ename}: {error.evalue}") from None
+    except CellTimeoutError:
+        raise ValueError(f"{place(notebook)} was still running after {seconds} s, the limit for a notebook") from None
+    except DeadKernelError:
+        raise ValueError(f"the kernel died in {place(notebook)}") from None
+    return time.monotonic() - began
+
+
+def place(notebook):
+    """Where execution stopped, in words: the last cell that was begun."""
+    begun = [n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.execution_count is not None]
+    running = begun[-1] if begun else 0
+    failed = [n for n in begun if any(output.output_type == "error" for output in notebook.cells[n].outputs)]
+    n = failed[0] if failed else next((m for m in range(running + 1, len(notebook.cells)) if notebook.cells[m].cell_type == "code"), running)
+    return f"cell {n + 1} ({notebook.cells[n].source.strip().splitlines()[0]})"
