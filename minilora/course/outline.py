@@ -3,7 +3,7 @@
 The first cell:   # 3. The question?
                   **You will be able to** ...
                   **Run time:** about 20 s on two cores. ...
-The last cell:    ## Questionnaire, numbered questions,   ## What was not shown, and what that is
+The last cell:    ## Questions, numbered questions,   ## What was not shown, and what that is
 """
 
 import re
@@ -41,10 +41,10 @@ def outline(name, notebook):
 
 def questions(notebook):
     """How many questions the questionnaire in the last cell asks. ValueError where that cell has not the form above."""
-    form = re.search(r"^## Questionnaire\n(.+)^## What was not shown\n.*\w", notebook.cells[-1].source, re.MULTILINE | re.DOTALL)
+    form = re.search(r"^## Questions\n(.+)^## What was not shown\n.*\w", notebook.cells[-1].source, re.MULTILINE | re.DOTALL)
     asked = re.findall(r"^\d+\. ", form[1], re.MULTILINE) if form else []
     if not asked:
-        raise ValueError("the last cell is not `## Questionnaire`, numbered questions, `## What was not shown` and what that is")
+        raise ValueError("the last cell is not `## Questions`, numbered questions, `## What was not shown` and what that is")
     return len(asked)
 
 
