@@ -26,6 +26,7 @@ def execute(notebook, folder, seconds):
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
+        extra_arguments=["--log-level=ERROR"],  # a notice about encryption, which a kernel on the same machine does not need
     )
     try:
         client.execute()
