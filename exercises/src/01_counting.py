@@ -32,12 +32,14 @@ example("lora_params")  # what the first check hands to your function
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_params", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_params(d, k, r):
     """d, k, r: whole numbers -> how many numbers A (d, r) and B (r, k) hold together."""
     ### BEGIN SOLUTION
     return r * (d + k)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_params", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_params", lora_params)
@@ -59,12 +61,14 @@ check("lora_params", lora_params, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_scale", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_scale(alpha, r):
     """alpha: a number, r: the rank -> s."""
     ### BEGIN SOLUTION
     return alpha / r
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_scale", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_scale", lora_scale)
@@ -86,12 +90,14 @@ check("lora_scale", lora_scale, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "largest_saving_rank", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def largest_saving_rank(d, k):
     """d, k: whole numbers -> the largest whole r with r (d + k) <= d k."""
     ### BEGIN SOLUTION
     return d * k // (d + k)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-largest_saving_rank", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("largest_saving_rank", largest_saving_rank)
@@ -113,12 +119,14 @@ check("largest_saving_rank", largest_saving_rank, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "adapter_params", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def adapter_params(shapes, r):
     """shapes: a list of (d, k), one for each adapted matrix; r: the rank -> how many numbers train."""
     ### BEGIN SOLUTION
     return sum(r * (d + k) for d, k in shapes)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-adapter_params", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("adapter_params", adapter_params)
@@ -141,12 +149,14 @@ check("adapter_params", adapter_params, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "pair_flops", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def pair_flops(N, d, k, r):
     """N tokens, sizes d and k, rank r: whole numbers -> the operations of (x A) B."""
     ### BEGIN SOLUTION
     return 2 * N * d * r + 2 * N * r * k
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-pair_flops", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("pair_flops", pair_flops)
@@ -168,12 +178,14 @@ check("pair_flops", pair_flops, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "training_bytes", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def training_bytes(base, trainable):
     """base: how many frozen numbers; trainable: how many numbers of the adapter -> bytes."""
     ### BEGIN SOLUTION
     return 2 * base + 4 * 4 * trainable
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-training_bytes", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("training_bytes", training_bytes)

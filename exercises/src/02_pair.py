@@ -31,12 +31,14 @@ example("rank_one_term")  # what the first check hands to your function
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "rank_one_term", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def rank_one_term(A, B, i):
     """A (d, r), B (r, k), i: which of the r layers -> (d, k)."""
     ### BEGIN SOLUTION
     return np.outer(A[:, i], B[i])
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-rank_one_term", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("rank_one_term", rank_one_term)
@@ -57,12 +59,14 @@ check("rank_one_term", rank_one_term, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "delta", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def delta(A, B, alpha):
     """A (d, r), B (r, k), alpha: a number -> the update (d, k)."""
     ### BEGIN SOLUTION
     return alpha / A.shape[1] * (A @ B)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-delta", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("delta", delta)
@@ -83,6 +87,7 @@ check("delta", delta, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_forward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_forward(x, W, A, B, s):
     """x (N, d), W (d, k), A (d, r), B (r, k), s: the scale -> y (N, k)."""
@@ -90,6 +95,7 @@ def lora_forward(x, W, A, B, s):
     z = x @ A  # (N, r)
     return x @ W + s * (z @ B)  # (N, k)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_forward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_forward", lora_forward)
@@ -111,12 +117,14 @@ check("lora_forward", lora_forward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "merge", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def merge(W, A, B, s):
     """W (d, k), A (d, r), B (r, k), s -> W' (d, k), a new array."""
     ### BEGIN SOLUTION
     return W + s * (A @ B)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-merge", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("merge", merge)
@@ -139,6 +147,7 @@ check("merge", merge, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "init_pair", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def init_pair(u, k):
     """u (d, r) of numbers in 0..1, k: the outputs of the layer -> A (d, r), B (r, k)."""
@@ -146,6 +155,7 @@ def init_pair(u, k):
     d, r = u.shape
     return (2 * u - 1) / np.sqrt(d), np.zeros((r, k))
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-init_pair", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("init_pair", init_pair)

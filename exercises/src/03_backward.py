@@ -36,12 +36,14 @@ example("lora_dz")  # what the first check hands to your function
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_dz", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_dz(dy, B, s):
     """dy (N, k), B (r, k), s -> dz (N, r)."""
     ### BEGIN SOLUTION
     return s * (dy @ B.T)  # (N, r)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_dz", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_dz", lora_dz)
@@ -63,12 +65,14 @@ check("lora_dz", lora_dz, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_dB", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_dB(dy, z, s):
     """dy (N, k), z (N, r), s -> dB (r, k)."""
     ### BEGIN SOLUTION
     return s * (z.T @ dy)  # (r, k)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_dB", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_dB", lora_dB)
@@ -90,12 +94,14 @@ check("lora_dB", lora_dB, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_dA", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_dA(dz, x):
     """dz (N, r), x (N, d) -> dA (d, r)."""
     ### BEGIN SOLUTION
     return x.T @ dz  # (d, r)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_dA", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_dA", lora_dA)
@@ -117,12 +123,14 @@ check("lora_dA", lora_dA, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_dx", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_dx(dy, dz, W, A):
     """dy (N, k), dz (N, r), W (d, k), A (d, r) -> dx (N, d)."""
     ### BEGIN SOLUTION
     return dy @ W.T + dz @ A.T  # (N, d)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_dx", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_dx", lora_dx)
@@ -144,6 +152,7 @@ check("lora_dx", lora_dx, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_backward(dy, x, W, A, B, s):
     """dy (N, k), x (N, d), W (d, k), A (d, r), B (r, k), s -> dx (N, d), dA (d, r), dB (r, k)."""
@@ -152,6 +161,7 @@ def lora_backward(dy, x, W, A, B, s):
     dz = s * (dy @ B.T)  # (N, r)
     return dy @ W.T + dz @ A.T, x.T @ dz, s * (z.T @ dy)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_backward", lora_backward)
@@ -173,12 +183,14 @@ check("lora_backward", lora_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "pair_gradient", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def pair_gradient(G, A, B, s):
     """G (d, k), A (d, r), B (r, k), s -> dA (d, r), dB (r, k)."""
     ### BEGIN SOLUTION
     return s * (G @ B.T), s * (A.T @ G)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-pair_gradient", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("pair_gradient", pair_gradient)
@@ -200,12 +212,14 @@ check("pair_gradient", pair_gradient, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "scale_gradient", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def scale_gradient(dy, z, B):
     """dy (N, k), z (N, r), B (r, k) -> ds, a number."""
     ### BEGIN SOLUTION
     return np.sum(dy * (z @ B))
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-scale_gradient", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("scale_gradient", scale_gradient)
@@ -227,6 +241,7 @@ check("scale_gradient", scale_gradient, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "dropout_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def dropout_backward(dy, x, mask, W, A, B, s):
     """dy (N, k), x and mask (N, d), W (d, k), A (d, r), B (r, k), s -> dx (N, d), dA (d, r), dB (r, k)."""
@@ -235,6 +250,7 @@ def dropout_backward(dy, x, mask, W, A, B, s):
     dz = s * (dy @ B.T)  # (N, r)
     return dy @ W.T + (dz @ A.T) * mask, xm.T @ dz, s * ((xm @ A).T @ dy)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-dropout_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("dropout_backward", dropout_backward)
@@ -256,12 +272,14 @@ check("dropout_backward", dropout_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "accumulate_dx", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def accumulate_dx(dx, dy, W):
     """dx (N, d), which is changed; dy (N, k), W (d, k)."""
     ### BEGIN SOLUTION
     dx += dy @ W.T
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-accumulate_dx", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("accumulate_dx", accumulate_dx)
@@ -284,6 +302,7 @@ check("accumulate_dx", accumulate_dx, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "embedding_pair_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def embedding_pair_backward(dx, tokens, A, B, s):
     """dx (N, d), tokens (N,) whole numbers, A (V, r), B (r, d), s -> dA (V, r), dB (r, d)."""
@@ -292,6 +311,7 @@ def embedding_pair_backward(dx, tokens, A, B, s):
     np.add.at(dA, tokens, s * (dx @ B.T))
     return dA, s * (A[tokens].T @ dx)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-embedding_pair_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("embedding_pair_backward", embedding_pair_backward)
@@ -314,6 +334,7 @@ check("embedding_pair_backward", embedding_pair_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "central_difference", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def central_difference(f, x, h):
     """f: a function of an array, x (any shape), h: the step -> the numeric gradient, of x's shape."""
@@ -326,6 +347,7 @@ def central_difference(f, x, h):
         gradient[index] = (f(above) - f(below)) / (2 * h)
     return gradient
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-central_difference", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("central_difference", central_difference)

@@ -30,12 +30,14 @@ example("linear_backward")  # what the first check hands to your function
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "linear_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def linear_backward(dy, x, W):
     """dy (N, k), x (N, d), W (d, k) -> dx (N, d), dW (d, k)."""
     ### BEGIN SOLUTION
     return dy @ W.T, x.T @ dy
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-linear_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("linear_backward", linear_backward)
@@ -56,12 +58,14 @@ check("linear_backward", linear_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "bias_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def bias_backward(dy):
     """dy (N, k) -> db (k,)."""
     ### BEGIN SOLUTION
     return dy.sum(axis=0)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-bias_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("bias_backward", bias_backward)
@@ -82,6 +86,7 @@ check("bias_backward", bias_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "silu_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def silu_backward(dy, x):
     """dy, x (N, f) -> dx (N, f)."""
@@ -89,6 +94,7 @@ def silu_backward(dy, x):
     sigmoid = 1 / (1 + np.exp(-x))  # (N, f)
     return dy * sigmoid * (1 + x * (1 - sigmoid))
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-silu_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("silu_backward", silu_backward)
@@ -109,6 +115,7 @@ check("silu_backward", silu_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "swiglu_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def swiglu_backward(dh, gate, up):
     """dh, gate, up (N, f) -> dgate, dup (N, f) each."""
@@ -116,6 +123,7 @@ def swiglu_backward(dh, gate, up):
     sigmoid = 1 / (1 + np.exp(-gate))  # (N, f)
     return dh * up * sigmoid * (1 + gate * (1 - sigmoid)), dh * gate * sigmoid
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-swiglu_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("swiglu_backward", swiglu_backward)
@@ -138,6 +146,7 @@ check("swiglu_backward", swiglu_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "rmsnorm_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def rmsnorm_backward(dy, x, gain, eps):
     """dy, x (N, d), gain (d,), eps: a number -> dx (N, d)."""
@@ -146,6 +155,7 @@ def rmsnorm_backward(dy, x, gain, eps):
     n, dn = x * rstd, dy * gain  # (N, d) each
     return rstd * (dn - n * np.mean(dn * n, axis=-1, keepdims=True))
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-rmsnorm_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("rmsnorm_backward", rmsnorm_backward)
@@ -167,6 +177,7 @@ check("rmsnorm_backward", rmsnorm_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "rmsnorm_gain_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def rmsnorm_gain_backward(dy, x, eps):
     """dy, x (N, d), eps -> dgain (d,)."""
@@ -174,6 +185,7 @@ def rmsnorm_gain_backward(dy, x, eps):
     n = x / np.sqrt(np.mean(x * x, axis=-1, keepdims=True) + eps)  # (N, d)
     return np.sum(dy * n, axis=0)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-rmsnorm_gain_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("rmsnorm_gain_backward", rmsnorm_gain_backward)
@@ -195,6 +207,7 @@ check("rmsnorm_gain_backward", rmsnorm_gain_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "softmax", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def softmax(s):
     """s (N, V) -> p (N, V); each row sums to one."""
@@ -202,6 +215,7 @@ def softmax(s):
     e = np.exp(s - s.max(axis=-1, keepdims=True))  # (N, V)
     return e / e.sum(axis=-1, keepdims=True)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-softmax", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("softmax", softmax)
@@ -222,12 +236,14 @@ check("softmax", softmax, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "softmax_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def softmax_backward(dp, p):
     """dp, p (N, V) -> ds (N, V)."""
     ### BEGIN SOLUTION
     return p * (dp - np.sum(dp * p, axis=-1, keepdims=True))
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-softmax_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("softmax_backward", softmax_backward)
@@ -248,6 +264,7 @@ check("softmax_backward", softmax_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "cross_entropy_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def cross_entropy_backward(logits, targets):
     """logits (N, V), targets (N,) whole numbers -> dlogits (N, V)."""
@@ -257,6 +274,7 @@ def cross_entropy_backward(logits, targets):
     dlogits[np.arange(len(targets)), targets] -= 1
     return dlogits / len(targets)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-cross_entropy_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("cross_entropy_backward", cross_entropy_backward)
@@ -278,6 +296,7 @@ check("cross_entropy_backward", cross_entropy_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "embedding_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def embedding_backward(dx, tokens, V):
     """dx (N, d), tokens (N,) whole numbers, V: the size of the vocabulary -> dE (V, d)."""
@@ -286,6 +305,7 @@ def embedding_backward(dx, tokens, V):
     np.add.at(dE, tokens, dx)
     return dE
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-embedding_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("embedding_backward", embedding_backward)
@@ -308,6 +328,7 @@ check("embedding_backward", embedding_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "rope_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def rope_backward(dy, cos, sin):
     """dy (T, c), cos and sin (T, c / 2) -> dx (T, c)."""
@@ -315,6 +336,7 @@ def rope_backward(dy, cos, sin):
     first, second = np.split(dy, 2, axis=-1)  # (T, c/2) each
     return np.concatenate([first * cos + second * sin, second * cos - first * sin], axis=-1)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-rope_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("rope_backward", rope_backward)
@@ -335,12 +357,14 @@ check("rope_backward", rope_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "attention_values_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def attention_values_backward(do, p, v):
     """do (T, c), p (T, S), v (S, c) -> dp (T, S), dv (S, c)."""
     ### BEGIN SOLUTION
     return do @ v.T, p.T @ do
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-attention_values_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("attention_values_backward", attention_values_backward)
@@ -362,6 +386,7 @@ check("attention_values_backward", attention_values_backward, seed=1, strict=Tru
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "attention_scores_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def attention_scores_backward(ds, q, k):
     """ds (T, S), q (T, c), k (S, c) -> dq (T, c), dk (S, c)."""
@@ -369,6 +394,7 @@ def attention_scores_backward(ds, q, k):
     ds = ds / np.sqrt(q.shape[1])  # (T, S)
     return ds @ k, ds.T @ q
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-attention_scores_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("attention_scores_backward", attention_scores_backward)
@@ -391,12 +417,14 @@ check("attention_scores_backward", attention_scores_backward, seed=1, strict=Tru
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "grouped_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def grouped_backward(dheads, groups):
     """dheads (H, S, c), groups: G, a divisor of H -> dk (G, S, c)."""
     ### BEGIN SOLUTION
     return dheads.reshape(groups, -1, *dheads.shape[1:]).sum(axis=1)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-grouped_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("grouped_backward", grouped_backward)

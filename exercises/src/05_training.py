@@ -28,6 +28,7 @@ example("corrected_mean")  # what the first check hands to your function
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "corrected_mean", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def corrected_mean(gradients, beta):
     """gradients (t, P), a row for each step; beta: how much is kept -> (P,)."""
@@ -37,6 +38,7 @@ def corrected_mean(gradients, beta):
         m = beta * m + (1 - beta) * g
     return m / (1 - beta ** len(gradients))
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-corrected_mean", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("corrected_mean", corrected_mean)
@@ -59,6 +61,7 @@ check("corrected_mean", corrected_mean, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "adamw_step", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def adamw_step(p, g, m, v, t, rate, decay, beta1, beta2, epsilon):
     """p, g, m, v (P,); t: the number of this step, from 1 -> new p, m, v (P,) each."""
@@ -68,6 +71,7 @@ def adamw_step(p, g, m, v, t, rate, decay, beta1, beta2, epsilon):
     step = (m / (1 - beta1**t)) / (np.sqrt(v / (1 - beta2**t)) + epsilon)  # (P,)
     return p * (1 - rate * decay) - rate * step, m, v
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-adamw_step", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("adamw_step", adamw_step)
@@ -89,12 +93,14 @@ check("adamw_step", adamw_step, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "clip_factors", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def clip_factors(g, limit):
     """g (steps, P), limit: a number -> the factors (steps,)."""
     ### BEGIN SOLUTION
     return np.minimum(1, limit / np.linalg.norm(g, axis=1))
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-clip_factors", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("clip_factors", clip_factors)
@@ -117,6 +123,7 @@ check("clip_factors", clip_factors, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "learning_rates", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def learning_rates(steps, warmup, floor):
     """steps, warmup: whole numbers; floor: a share -> shares (steps,)."""
@@ -125,6 +132,7 @@ def learning_rates(steps, warmup, floor):
     fall = floor + (1 - floor) * (1 + np.cos(np.pi * (step - warmup) / (steps - warmup))) / 2  # (steps,)
     return np.where(step < warmup, (step + 1) / warmup, fall)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-learning_rates", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("learning_rates", learning_rates)
@@ -147,12 +155,14 @@ check("learning_rates", learning_rates, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "combine_shards", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def combine_shards(g, counts):
     """g (shards, P), counts (shards,) whole numbers -> (P,)."""
     ### BEGIN SOLUTION
     return counts @ g / counts.sum()
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-combine_shards", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("combine_shards", combine_shards)

@@ -28,12 +28,14 @@ example("rslora_scale")  # what the first check hands to your function
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "rslora_scale", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def rslora_scale(alpha, r):
     """alpha: a number, r: the rank -> s."""
     ### BEGIN SOLUTION
     return alpha / np.sqrt(r)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-rslora_scale", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("rslora_scale", rslora_scale)
@@ -55,12 +57,14 @@ check("rslora_scale", rslora_scale, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "column_norms", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def column_norms(W, A, B, s):
     """W (d, k), A (d, r), B (r, k), s -> c (k,)."""
     ### BEGIN SOLUTION
     return np.linalg.norm(W + s * (A @ B), axis=0)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-column_norms", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("column_norms", column_norms)
@@ -83,12 +87,14 @@ check("column_norms", column_norms, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "dora_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def dora_backward(dy, u, m, c):
     """dy, u (N, k), m, c (k,) -> dm (k,), du (N, k)."""
     ### BEGIN SOLUTION
     return np.sum(dy * u, axis=0) / c, m / c * dy
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-dora_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("dora_backward", dora_backward)
@@ -109,12 +115,14 @@ check("dora_backward", dora_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "ia3_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def ia3_backward(dy, u, stretch):
     """dy, u (N, k), stretch (k,) -> du (N, k), dstretch (k,)."""
     ### BEGIN SOLUTION
     return dy * stretch, np.sum(dy * u, axis=0)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-ia3_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("ia3_backward", ia3_backward)
@@ -136,6 +144,7 @@ check("ia3_backward", ia3_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "vera_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def vera_backward(dy, u, B, a, b):
     """dy (N, k), u (N, r), B (r, k), a (r,), b (k,) -> da (r,), db (k,)."""
@@ -144,6 +153,7 @@ def vera_backward(dy, u, B, a, b):
     dv = (dy * b) @ B.T  # (N, r)
     return np.sum(dv * u, axis=0), db
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-vera_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("vera_backward", vera_backward)
@@ -165,6 +175,7 @@ check("vera_backward", vera_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "lora_fa_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def lora_fa_backward(dy, z, W, A, B, s):
     """dy (N, k), z (N, r), W (d, k), A (d, r), B (r, k), s -> dx (N, d), dB (r, k)."""
@@ -172,6 +183,7 @@ def lora_fa_backward(dy, z, W, A, B, s):
     dz = s * (dy @ B.T)  # (N, r)
     return dy @ W.T + dz @ A.T, s * (z.T @ dy)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-lora_fa_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("lora_fa_backward", lora_fa_backward)
@@ -194,6 +206,7 @@ check("lora_fa_backward", lora_fa_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "pissa_init", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def pissa_init(W, r, s):
     """W (d, k), r, s -> A (d, r), B (r, k)."""
@@ -202,6 +215,7 @@ def pissa_init(W, r, s):
     root = np.sqrt(sigma[:r] / s)  # (r,)
     return U[:, :r] * root, root[:, None] * Vt[:r]
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-pissa_init", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("pissa_init", pissa_init)
@@ -224,12 +238,14 @@ check("pissa_init", pissa_init, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "prefix_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def prefix_backward(dkeys, p):
     """dkeys (batch, p + T, c), p: the length of the prefix -> dK (p, c), dk (batch, T, c)."""
     ### BEGIN SOLUTION
     return dkeys[:, :p].sum(axis=0), dkeys[:, p:]
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-prefix_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("prefix_backward", prefix_backward)
@@ -252,6 +268,7 @@ check("prefix_backward", prefix_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "bottleneck_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def bottleneck_backward(do, h, D, U):
     """do, h (N, d), D (d, m), U (m, d) -> dh (N, d), dD (d, m), dU (m, d)."""
@@ -260,6 +277,7 @@ def bottleneck_backward(do, h, D, U):
     dz = (do @ U.T) * (z > 0)  # (N, m)
     return do + dz @ D.T, h.T @ dz, np.maximum(z, 0).T @ do
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-bottleneck_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("bottleneck_backward", bottleneck_backward)

@@ -27,6 +27,7 @@ example("best_rank")  # what the first check hands to your function
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "best_rank", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def best_rank(W, r):
     """W (d, k), r -> (d, k), of rank r."""
@@ -34,6 +35,7 @@ def best_rank(W, r):
     U, sigma, Vt = np.linalg.svd(W, full_matrices=False)
     return (U[:, :r] * sigma[:r]) @ Vt[:r]
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-best_rank", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("best_rank", best_rank)
@@ -55,6 +57,7 @@ check("best_rank", best_rank, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "rank_holding", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def rank_holding(sigma, share):
     """sigma (m,), largest first; share: 0 to 1 -> a whole number."""
@@ -62,6 +65,7 @@ def rank_holding(sigma, share):
     energy = np.cumsum(sigma**2)  # (m,)
     return int(np.argmax(energy >= share * energy[-1])) + 1
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-rank_holding", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("rank_holding", rank_holding)
@@ -83,6 +87,7 @@ check("rank_holding", rank_holding, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "factor_gradient", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def factor_gradient(A, B, T):
     """A (d, r), B (r, k), T (d, k) -> dA (d, r), dB (r, k)."""
@@ -90,6 +95,7 @@ def factor_gradient(A, B, T):
     E = A @ B - T  # (d, k)
     return E @ B.T, A.T @ E
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-factor_gradient", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("factor_gradient", factor_gradient)
@@ -113,6 +119,7 @@ check("factor_gradient", factor_gradient, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "winograd_products", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def winograd_products(x, g):
     """x (4,), g (3,) -> m (4,)."""
@@ -120,6 +127,7 @@ def winograd_products(x, g):
     plus, minus = (g[0] + g[1] + g[2]) / 2, (g[0] - g[1] + g[2]) / 2
     return np.array([(x[0] - x[2]) * g[0], (x[1] + x[2]) * plus, (x[2] - x[1]) * minus, (x[1] - x[3]) * g[2]])
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-winograd_products", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("winograd_products", winograd_products)
@@ -142,6 +150,7 @@ check("winograd_products", winograd_products, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "filter_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def filter_backward(dy, image):
     """dy (H - a + 1, W - b + 1), image (H, W) -> dkernel (a, b)."""
@@ -150,6 +159,7 @@ def filter_backward(dy, image):
     a, b = image.shape[0] - rows + 1, image.shape[1] - columns + 1
     return np.array([[np.sum(dy * image[u : u + rows, v : v + columns]) for v in range(b)] for u in range(a)])
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-filter_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("filter_backward", filter_backward)
@@ -172,6 +182,7 @@ check("filter_backward", filter_backward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "kronecker_apply", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def kronecker_apply(x, P, Q):
     """x (N, p s), P (p, q), Q (s, t) -> (N, q t)."""
@@ -179,6 +190,7 @@ def kronecker_apply(x, P, Q):
     rows = x.reshape(-1, len(P), len(Q))  # (N, p, s)
     return (P.T @ rows @ Q).reshape(len(x), -1)  # (N, q, t), then (N, q t)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-kronecker_apply", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("kronecker_apply", kronecker_apply)
@@ -199,6 +211,7 @@ check("kronecker_apply", kronecker_apply, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "kronecker_backward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def kronecker_backward(G, P, Q):
     """G (p s, q t), P (p, q), Q (s, t) -> dP (p, q), dQ (s, t)."""
@@ -206,6 +219,7 @@ def kronecker_backward(G, P, Q):
     blocks = G.reshape(P.shape[0], Q.shape[0], P.shape[1], Q.shape[1])  # (p, s, q, t)
     return np.einsum("iajb,ab->ij", blocks, Q), np.einsum("iajb,ij->ab", blocks, P)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-kronecker_backward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("kronecker_backward", kronecker_backward)

@@ -28,6 +28,7 @@ example("mixed_forward")  # what the first check hands to your function
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "mixed_forward", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def mixed_forward(x, W, A, B, s, which):
     """x (N, d), W (d, k), A (n, d, r), B (n, r, k), s (n,), which (N,) whole numbers -> y (N, k)."""
@@ -38,6 +39,7 @@ def mixed_forward(x, W, A, B, s, which):
             y[i] += s[j] * (x[i] @ A[j]) @ B[j]
     return y
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-mixed_forward", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("mixed_forward", mixed_forward)
@@ -58,12 +60,14 @@ check("mixed_forward", mixed_forward, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "join_pairs", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def join_pairs(A1, B1, s1, A2, B2, s2):
     """A1, A2 (d, r), B1, B2 (r, k), s1, s2: numbers -> A (d, 2 r), B (2 r, k)."""
     ### BEGIN SOLUTION
     return np.concatenate([A1, A2], axis=1), np.concatenate([s1 * B1, s2 * B2])
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-join_pairs", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("join_pairs", join_pairs)
@@ -85,12 +89,14 @@ check("join_pairs", join_pairs, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "cross_terms", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def cross_terms(A1, B1, A2, B2):
     """A1, A2 (d, r), B1, B2 (r, k) -> (A1 + A2) (B1 + B2) - (A1 B1 + A2 B2), (d, k)."""
     ### BEGIN SOLUTION
     return A1 @ B2 + A2 @ B1
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-cross_terms", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("cross_terms", cross_terms)
@@ -112,6 +118,7 @@ check("cross_terms", cross_terms, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "compress", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def compress(A, B, r):
     """A (d, R), B (R, k), r below R -> A (d, r), B (r, k)."""
@@ -119,6 +126,7 @@ def compress(A, B, r):
     U, sigma, Vt = np.linalg.svd(A @ B, full_matrices=False)
     return U[:, :r] * sigma[:r], Vt[:r]
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-compress", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("compress", compress)
@@ -141,12 +149,14 @@ check("compress", compress, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "update_from_peft", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def update_from_peft(lora_A, lora_B, alpha):
     """lora_A (r, d), lora_B (k, r), alpha -> the update (d, k)."""
     ### BEGIN SOLUTION
     return alpha / len(lora_A) * (lora_A.T @ lora_B.T)
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-update_from_peft", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("update_from_peft", update_from_peft)
@@ -169,12 +179,14 @@ check("update_from_peft", update_from_peft, seed=1, strict=True)
 #
 # </details>
 
+
 # %% nbgrader={"grade": false, "grade_id": "peft_names", "locked": false, "schema_version": 3, "solution": true, "task": false}
 def peft_names(module):
     """module: its name in the model -> the names of its A and its B in PEFT's file."""
     ### BEGIN SOLUTION
     return tuple(f"base_model.model.{module}.lora_{part}.weight" for part in "AB")
     ### END SOLUTION
+
 
 # %% nbgrader={"grade": true, "grade_id": "check-peft_names", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false} tags=["check"]
 check("peft_names", peft_names)

@@ -1,8 +1,8 @@
 """What an exercise is to the check: what the student's function is given, what it has to return, and where that is known from.
 
-The numbers are drawn from a seed, in the regime that lets no wrong gradient through: float64, a random upstream gradient, B not zero, s = 2,
-and sizes that all differ, so that a transposed factor cannot fit. A gradient is wanted as the central differences of the forward pass say:
-the check knows no backward formula, and so cannot give one away.
+The numbers are drawn from a seed, in the regime that lets no wrong gradient through: float64, a random upstream gradient, B not zero,
+s = 2, and sizes that all differ, so that a transposed factor cannot fit. A gradient is wanted as the central differences of the forward
+pass say: the check knows no backward formula, and so cannot give one away.
 
 Left out: the text of an exercise, which is in exercises/src, and what the student gets to see, which is in report.py.
 """

@@ -7,6 +7,7 @@ and names one thing to look at. It never says how to do it.
 
 import copy
 import difflib
+import re
 import traceback
 from dataclasses import dataclass
 from numbers import Integral, Number
@@ -62,7 +63,7 @@ def judge_draw(name, exercise, function, drawn, wanted):
     except NotImplementedError:
         return Verdict(name, "empty")
     except (Exception, SystemExit) as error:
-        return Verdict(name, "wrong", given, stopped(error), look=first_line(error))
+        return Verdict(name, "wrong", given, stopped(error), look=why(error, exercise))
     if exercise.changes:
         values = tuple(after[argument] for argument in exercise.returns)
     elif value is None:
@@ -71,14 +72,16 @@ def judge_draw(name, exercise, function, drawn, wanted):
         values = value if isinstance(value, tuple) and len(exercise.returns) > 1 else (value,)
     if len(values) != len(exercise.returns):
         wants = f"{len(exercise.returns)}: {', '.join(exercise.returns)}"
-        return Verdict(name, "wrong", given, f"{len(values)} value{'s' * (len(values) != 1)}", wants, "what the function returns, and its order")
+        return Verdict(
+            name, "wrong", given, f"{len(values)} value{'s' * (len(values) != 1)}", wants, "what the function returns, and its order"
+        )
     returned = dict(zip(exercise.returns, values, strict=True))
     if exercise.view is not None:
         try:
             returned = exercise.view(drawn, returned)
         except Exception as error:
             shapes = ", ".join(f"{key} {describe(part)}" for key, part in returned.items())
-            return Verdict(name, "wrong", given, shapes, look=f"the shapes and kinds of what is returned do not go together ({first_line(error)})")
+            return Verdict(name, "wrong", given, f"{shapes}, which do not go together", look=why(error, exercise))
     for key, target in wanted.items():
         verdict = compare(name, given, key, returned[key], target, exercise, before)
         if verdict is not None:
@@ -94,41 +97,45 @@ def compare(name, given, key, yours, target, exercise, arguments):
     """The Verdict on one returned value, or None where it is right."""
 
     def wrong(came, wanted, look, picture=None):
-        return Verdict(name, "wrong", given, f"{key} {came}", wanted, look, picture)
+        return Verdict(name, "wrong", given, f"{key}{came}", wanted, look, picture)
 
     if isinstance(target, str):
-        return None if yours == target else wrong(f"is {yours!r}", repr(target), exercise.look)
-    if isinstance(target, Integral):
-        if isinstance(yours, bool) or not isinstance(yours, Number | np.ndarray) or np.ndim(yours):
-            return wrong(f"is {describe(yours)}", "one whole number", "return a number")
-        if not isinstance(yours, Integral):
-            return wrong(f"is {yours!r}, a {type(yours).__name__}", "a whole number", "a count is exact: stay with whole numbers, // in place of /")
-        return None if yours == target else wrong(f"= {yours:,}", f"{target:,}", suspicion(yours, target, {}) or exercise.look)
+        return None if yours == target else wrong(f" is {yours!r}", repr(target), exercise.look)
     if yours is None:
-        return wrong("is missing (None)", describe(target), "return every value that the exercise asks for")
+        return wrong(" is missing (None)", describe(target), "return every value that the exercise asks for")
     try:
         array = np.asarray(yours)
     except ValueError:  # rows of different lengths
-        return wrong("is a list of uneven rows", describe(target), "build an array whose rows have one length")
+        return wrong(" is a list of uneven rows", describe(target), "build an array whose rows have one length")
     if array.dtype.kind not in "fiu":
-        return wrong(f"holds {array.dtype.name}", "real numbers", "what kind of values is put into it")
+        return wrong(f" holds {array.dtype.name}", "real numbers", "what kind of values is put into it")
     if array.shape != np.shape(target):
         turned = array.ndim == 2 and array.shape == np.shape(target)[::-1]
-        look = "it is transposed: which factor stands first?" if turned else "write the shape beside each line, and see where it leaves the wanted one"
-        return wrong(f"has shape {array.shape}", f"shape {np.shape(target)}", look)
-    if array.dtype.kind != "f" and np.ndim(target):
-        return wrong(f"holds whole numbers ({array.dtype.name})", "float64", "zeros and copies take the kind of number that they are told: float64")
+        look = "it is transposed: which factor stands first?" if turned else "write the shape beside each line: where does it go astray?"
+        return wrong(f" has shape {array.shape}", f"shape {np.shape(target)}", look)
+    if isinstance(target, Integral):
+        if array.dtype.kind == "f":
+            return wrong(f" = {yours}, a float", "a whole number", "a count is exact: stay with whole numbers, // in place of /")
+        return None if yours == target else wrong(f" = {yours:,}", f"{target:,}", suspicion(yours, target, {}) or exercise.look)
+    if array.dtype.kind != "f" and array.ndim:
+        return wrong(
+            f" holds whole numbers ({array.dtype.name})",
+            "float64",
+            "np.zeros, np.array: what kind of number do they make of what they get?",
+        )
     if array.dtype.kind == "f" and array.dtype != np.float64:
-        return wrong(f"is {array.dtype.name}", "float64", "all that is given is float64: somewhere a line makes it less exact")
+        return wrong(f" is {array.dtype.name}", "float64", "all that is given is float64: somewhere a line makes it less exact")
     if not np.isfinite(array).all():
-        return wrong("holds numbers that are not finite", "finite numbers", "where it divides, or takes a root, a logarithm or an exponential")
+        return wrong(
+            " holds numbers that are not finite", "finite numbers", "where it divides, or takes a root, a logarithm or an exponential"
+        )
     if relative_error(array, target) < (TOLERANCE if exercise.gradient else ROUNDING):
         return None
     at = np.unravel_index(np.argmax(np.abs(array - target)), array.shape)
     where = f"[{', '.join(map(str, at))}]" if at else ""
     source = " by central differences" if exercise.gradient else ""
     look = suspicion(array, target, arguments) or exercise.look
-    return wrong(f"{where} = {array[at]:.6g}".strip(), f"{np.asarray(target)[at]:.6g}{source}", look, (key, array, target))
+    return wrong(f"{where} = {array[at]:.6g}", f"{np.asarray(target)[at]:.6g}{source}", look, (key, array, target))
 
 
 def describe(value):
@@ -152,11 +159,25 @@ def same(one, other):
 
 
 def first_line(error):
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+    """An error in one line. NumPy's for a product whose shapes do not fit speaks of signatures: say the two sizes."""
+    found = re.search(r"core dimension.*\(size (\d+) is different from (\d+)\)", str(error))
+    message = f"a product @ with {found[2]} columns on the left and {found[1]} rows on the right" if found else str(error)
+    return f"{type(error).__name__}: {message}".splitlines()[0]
 
 
 def stopped(error):
-    """Where the student's own code stopped: its last line that is not inside of a library, and what stands there."""
-    frames = traceback.extract_tb(error.__traceback__)[1:]  # the first is the call in this file
-    own = [frame for frame in frames if "site-packages" not in frame.filename] or frames
-    return f"an error in line {own[-1].lineno}: {own[-1].line}" if own else "an error at the call itself: the function takes other arguments"
+    """What stopped the function, and in which line of the student's own: the last one that is not inside of a library."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__)[1:] if "site-packages" not in frame.filename]
+    if not frames:  # the call itself, in this file, is the first frame and the last
+        return f"{first_line(error)} (at the call: does the function take other arguments?)"
+    line = f": {frames[-1].line}" if frames[-1].line else ""
+    return f"{first_line(error)} (in line {frames[-1].lineno}{line})"
+
+
+def why(error, exercise):
+    """What to look at where a function stops: most often two shapes do not fit."""
+    if "core dimension" in str(error):
+        return "that product: does one of its two factors have to be transposed, or the other one to come first?"
+    if "broadcast" in str(error):
+        return "two shapes that do not go together entry by entry: write the shape beside each of them"
+    return exercise.look

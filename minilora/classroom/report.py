@@ -3,6 +3,7 @@
 import numpy as np
 
 LARGEST = 16  # rows or columns that can still be told apart in a picture
+WIDE = 8  # columns of three matrices that still fit beside each other
 
 
 def text(verdict):
@@ -30,9 +31,13 @@ def draw(picture):
     rows, columns = target.shape
     limit = max(np.abs(yours).max(), np.abs(target).max())
     with house(LIGHT):
-        figure = Figure(figsize=(0.9 + 3 * (0.46 * columns + 0.25), 0.34 * rows + 0.55), layout="constrained")
-        panels = figure.subplots(1, 3)
-        for panel, title, matrix in zip(panels, (f"{name}: yours", "target", "yours - target"), (yours, target, yours - target), strict=True):
+        width, height = 0.46 * max(columns, 3) + 0.3, 0.34 * rows + 0.45  # inches; three columns are what a title needs
+        across, down = (3, 1) if columns <= WIDE else (1, 3)
+        figure = Figure(figsize=(width * across, height * down), layout="constrained")
+        panels = figure.subplots(down, across)
+        for panel, title, matrix in zip(
+            panels, (f"{name}: yours", "target", "yours - target"), (yours, target, yours - target), strict=True
+        ):
             panel.set_title(title)
             panel.set(xlim=(0, columns), ylim=(rows, 0), xticks=[], yticks=[])
             panel.spines[:].set_visible(True)

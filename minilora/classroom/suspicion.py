@@ -10,7 +10,7 @@ def close(a, b):
 
 
 def suspicion(yours, wanted, arguments):
-    """yours and wanted, numbers or arrays of one shape; arguments: name -> what was given. -> what may be wrong, or "" where nothing shows."""
+    """What may be wrong, or "" where nothing shows. yours, wanted: numbers or arrays of one shape; arguments: name -> what was given."""
     yours, wanted = np.asarray(yours, np.float64), np.asarray(wanted, np.float64)
     if not yours.any():
         return "it is zero everywhere: is the result ever put into it?"
@@ -21,18 +21,26 @@ def suspicion(yours, wanted, arguments):
     if factor and close(yours, factor * wanted):
         if np.isclose(factor, -1):
             return "the sign: every value is there, turned round"
-        return f"a factor: all is {factor:.4g} times what is wanted"
+        if wanted.size > 1 or simple(factor):  # of a single number every other one is some multiple
+            times = f"1/{1 / factor:.0f}" if factor < 1 and simple(factor) else f"{factor:.4g}"
+            return f"a factor: {'all' if wanted.size > 1 else 'it'} is {times} times what is wanted"
     if wanted.ndim == 2:
         return by_rows(yours, wanted) or by_factors(yours, wanted)
     return ""
 
 
+def simple(factor):
+    """Whether a factor is a small whole number or one part of it."""
+    return any(np.isclose(value, round(value)) and 1 < round(value) <= 16 for value in (factor, 1 / factor))
+
+
 def by_rows(yours, wanted):
+    """Whether a few rows, or columns, are wrong and all others right."""
     for axis, line in ((1, "row"), (0, "column")):
-        right = np.linalg.norm(yours - wanted, axis=axis) <= CLOSE * np.linalg.norm(wanted)
-        if right.any():
-            wrong = [int(at) for at in np.flatnonzero(~right)]
-            return f"{line}s {', '.join(map(str, wrong))} are wrong and the other {line}s right" if len(wrong) > 1 else f"{line} {wrong[0]} alone is wrong"
+        wrong = np.flatnonzero(np.linalg.norm(yours - wanted, axis=axis) > CLOSE * np.linalg.norm(wanted))
+        if 0 < len(wrong) <= wanted.shape[1 - axis] // 2:
+            some = f"{line} {wrong[0]} is" if len(wrong) == 1 else f"{line}s {', '.join(map(str, wrong))} are"
+            return f"{some} wrong, and the other {line}s right"
     return ""
 
 

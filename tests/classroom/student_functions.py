@@ -1,4 +1,4 @@
-"""Functions as students write them, from the sources of the exercises: the solution, the empty version, and others with a body of their own."""
+"""Functions as students write them, from the sources of the exercises: the solution, the empty version, others with their own body."""
 
 import re
 import textwrap

@@ -64,7 +64,9 @@ EXERCISES = {
         "y = x W + s z B: every token adds its z times its dy; dB has B's shape, (r, k)",
     ),
     "lora_dA": gradient("dz x", "dA", draw, lambda x, A, **_: x @ A, "z = x A, and dz has the scale in it already", upstream="dz"),
-    "lora_dx": gradient("dy dz W A", "dx", draw, both_paths, "x goes into two products, x W and x A: one gradient comes back from each", upstream=""),
+    "lora_dx": gradient(
+        "dy dz W A", "dx", draw, both_paths, "x goes into two products, x W and x A: one gradient comes back from each", upstream=""
+    ),
     "lora_backward": gradient(
         "dy x W A B s", "dx dA dB", draw, layer, "first z and dz, then the three gradients; the scale belongs into dz and dB, once each"
     ),

@@ -85,7 +85,7 @@ EXERCISES = {
         "da db",
         draw_vera,
         lambda u, B, a, b, **_: ((u * a) @ B) * b,
-        "from y back to u: b first, then B, then a; each vector's gradient is a sum over tokens of what it multiplies times what comes from above",
+        "from y back to u: b first, then B, then a; a vector's gradient is summed over tokens, what it multiplies times what comes from above",
     ),
     "lora_fa_backward": gradient(
         "dy z W A B s",
@@ -99,7 +99,7 @@ EXERCISES = {
         "A B",
         draw_weight,
         best_pair,
-        "s A B must be the best approximation of W of rank r, so the scale has to be divided out; and A and B share each singular value equally",
+        "s A B must be the best approximation of W of rank r, so divide the scale out; and A and B share each singular value equally",
         view=balanced,
     ),
     "prefix_backward": gradient(

@@ -91,7 +91,9 @@ EXERCISES = {
         lambda x, W, **_: x @ W,
         "y = x W: dx has x's shape and dW has W's, and there is one way only to make each of dy and the other factor",
     ),
-    "bias_backward": gradient("dy", "db", draw_linear, lambda x, W, b, **_: x @ W + b, "one bias is added to every token: all of them answer"),
+    "bias_backward": gradient(
+        "dy", "db", draw_linear, lambda x, W, b, **_: x @ W + b, "one bias is added to every token: all of them answer"
+    ),
     "silu_backward": gradient(
         "dy x", "dx", draw_values, lambda x, **_: x * sigmoid(x), "x stands twice in x sigmoid(x): the product rule has two terms"
     ),
@@ -118,7 +120,11 @@ EXERCISES = {
         "the gain multiplies what is normalised already, and one gain serves all tokens",
     ),
     "softmax": exercise(
-        "s", "p", draw_large_scores, softmax, "exp(1000) is too large for a float: what may be taken off all scores of a row without changing p?"
+        "s",
+        "p",
+        draw_large_scores,
+        softmax,
+        "exp(1000) is too large for a float: what may be taken off all scores of a row without changing p?",
     ),
     "softmax_backward": gradient(
         "dp p",

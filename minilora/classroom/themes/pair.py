@@ -54,6 +54,6 @@ EXERCISES = {
         "A B",
         draw_start,
         lambda u, k: ((2 * u - 1) / np.sqrt(len(u)), np.zeros((u.shape[1], k))),
-        "u lies between 0 and 1 and A between -1 / sqrt(d) and 1 / sqrt(d): d is the size of what A reads. And which of the two starts at zero?",
+        "u lies between 0 and 1, A between -1 / sqrt(d) and 1 / sqrt(d), with d the size of what A reads; and which of the two is zero?",
     ),
 }

@@ -76,7 +76,7 @@ EXERCISES = {
         "shares",
         draw_schedule,
         lambda steps, warmup, floor: np.array([warmup_cosine(step, steps, warmup, floor) for step in range(steps)]),
-        "draw it: the first step has a share of 1 / warmup, step number `warmup` (from 0) has 1, and from there half a cosine leads to the floor",
+        "draw it: the first step has a share of 1 / warmup, step number `warmup` (from 0) has 1, and half a cosine leads on to the floor",
     ),
     "combine_shards": exercise(
         "g counts",

@@ -7,14 +7,20 @@ ANSWERS = {
         "wrong": {
             "-1 taken for the last pair": "x @ W + s[which][:, None] * np.einsum('nd,ndr,nrk->nk', x, A[which], B[which])",
             "a missing scale": "y = x @ W\nfor i, j in enumerate(which):\n    if j >= 0:\n        y[i] += x[i] @ A[j] @ B[j]\nreturn y",
-            "one scale for all": "y = x @ W\nfor i, j in enumerate(which):\n    if j >= 0:\n        y[i] += s[0] * x[i] @ A[j] @ B[j]\nreturn y",
-            "pair 0 forgotten": "y = x @ W\nfor i, j in enumerate(which):\n    if j > 0:\n        y[i] += s[j] * x[i] @ A[j] @ B[j]\nreturn y",
+            "one scale for all": (
+                "y = x @ W\nfor i, j in enumerate(which):\n    if j >= 0:\n        y[i] += s[0] * x[i] @ A[j] @ B[j]\nreturn y"
+            ),
+            "pair 0 forgotten": (
+                "y = x @ W\nfor i, j in enumerate(which):\n    if j > 0:\n        y[i] += s[j] * x[i] @ A[j] @ B[j]\nreturn y"
+            ),
             "the base forgotten where there is a pair": (
                 "y = x @ W\nfor i, j in enumerate(which):\n    if j >= 0:\n        y[i] = s[j] * x[i] @ A[j] @ B[j]\nreturn y"
             ),
             "every pair for every row": "x @ W + sum(s[j] * x @ A[j] @ B[j] for j in range(len(A)))",
             "no pair at all": "x @ W",
-            "A and B swapped": "y = x @ W\nfor i, j in enumerate(which):\n    if j >= 0:\n        y[i] += s[j] * x[i] @ B[j] @ A[j]\nreturn y",
+            "A and B swapped": (
+                "y = x @ W\nfor i, j in enumerate(which):\n    if j >= 0:\n        y[i] += s[j] * x[i] @ B[j] @ A[j]\nreturn y"
+            ),
         },
     },
     "join_pairs": {
@@ -45,7 +51,8 @@ ANSWERS = {
     "compress": {
         "right": [
             "U, S, Vt = np.linalg.svd(A @ B)\nreturn U[:, :r], S[:r, None] * Vt[:r]",
-            "Q, R = np.linalg.qr(A)\nU, S, Vt = np.linalg.svd(R @ B, full_matrices=False)\nreturn Q @ U[:, :r] * S[:r] ** 0.5, S[:r, None] ** 0.5 * Vt[:r]",
+            "Q, R = np.linalg.qr(A)\nU, S, Vt = np.linalg.svd(R @ B, full_matrices=False)\n"
+            "return Q @ U[:, :r] * S[:r] ** 0.5, S[:r, None] ** 0.5 * Vt[:r]",
         ],
         "wrong": {
             "the first columns and rows": "A[:, :r].copy(), B[:r].copy()",

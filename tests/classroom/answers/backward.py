@@ -54,9 +54,7 @@ ANSWERS = {
             "g = s * dy\nreturn dy @ W.T + g @ B.T @ A.T, x.T @ (g @ B.T), (x @ A).T @ g",
         ],
         "wrong": {
-            "alpha in place of alpha / r": (
-                "t = s * len(B)\ndz = t * dy @ B.T\nreturn dy @ W.T + dz @ A.T, x.T @ dz, t * (x @ A).T @ dy"
-            ),
+            "alpha in place of alpha / r": ("t = s * len(B)\ndz = t * dy @ B.T\nreturn dy @ W.T + dz @ A.T, x.T @ dz, t * (x @ A).T @ dy"),
             "a missing scale in dB": "dz = s * dy @ B.T\nreturn dy @ W.T + dz @ A.T, x.T @ dz, (x @ A).T @ dy",
             "a missing scale in dz": "dz = dy @ B.T\nreturn dy @ W.T + dz @ A.T, x.T @ dz, s * (x @ A).T @ dy",
             "the scale twice in dA": "dz = s * dy @ B.T\nreturn dy @ W.T + dz @ A.T, s * x.T @ dz, s * (x @ A).T @ dy",
@@ -150,7 +148,8 @@ ANSWERS = {
         ],
         "wrong": {
             "a forward difference": (
-                "g = np.zeros_like(x)\nfor i in np.ndindex(x.shape):\n    y = x.copy()\n    y[i] += h\n    g[i] = (f(y) - f(x)) / h\nreturn g"
+                "g = np.zeros_like(x)\nfor i in np.ndindex(x.shape):\n"
+                "    y = x.copy()\n    y[i] += h\n    g[i] = (f(y) - f(x)) / h\nreturn g"
             ),
             "divided by h": (
                 "g = np.zeros_like(x)\nfor i in np.ndindex(x.shape):\n    e = np.zeros_like(x)\n    e[i] = h\n"

@@ -92,7 +92,9 @@ ANSWERS = {
             "the smallest directions": (
                 "U, S, Vt = np.linalg.svd(W, full_matrices=False)\nq = np.sqrt(S[-r:] / s)\nreturn U[:, -r:] * q, q[:, None] * Vt[-r:]"
             ),
-            "rows of U": "U, S, Vt = np.linalg.svd(W, full_matrices=False)\nq = np.sqrt(S[:r] / s)\nreturn U[:r].T * q, q[:, None] * Vt[:r]",
+            "rows of U": (
+                "U, S, Vt = np.linalg.svd(W, full_matrices=False)\nq = np.sqrt(S[:r] / s)\nreturn U[:r].T * q, q[:, None] * Vt[:r]"
+            ),
             "columns of Vt": "U, S, Vt = np.linalg.svd(W)\nq = np.sqrt(S[:r] / s)\nreturn U[:, :r] * q, q[:, None] * Vt[:, :r].T",
             "A and B swapped": "U, S, Vt = np.linalg.svd(W)\nq = np.sqrt(S[:r] / s)\nreturn q[:, None] * Vt[:r], U[:, :r] * q",
             "one direction too few": (

@@ -168,9 +168,7 @@ ANSWERS = {
             "assigned": "dE = np.zeros((V, dx.shape[1]))\ndE[tokens] = dx\nreturn dE",
             "added once for each token": "dE = np.zeros((V, dx.shape[1]))\ndE[tokens] += dx\nreturn dE",
             "a row for each position": "dx",
-            "rows for the tokens that occur": (
-                "dE = np.zeros((tokens.max() + 1, dx.shape[1]))\nnp.add.at(dE, tokens, dx)\nreturn dE"
-            ),
+            "rows for the tokens that occur": ("dE = np.zeros((tokens.max() + 1, dx.shape[1]))\nnp.add.at(dE, tokens, dx)\nreturn dE"),
             "averaged": "n = np.bincount(tokens, minlength=V)\nreturn np.eye(V)[tokens].T @ dx / np.maximum(n, 1)[:, None]",
             "transposed": "dx.T @ np.eye(V)[tokens]",
         },

@@ -49,7 +49,8 @@ ANSWERS = {
         ],
         "wrong": {
             "the half forgotten": (
-                "return np.array([(x[0] - x[2]) * g[0], (x[1] + x[2]) * g.sum(), (x[2] - x[1]) * (g[0] - g[1] + g[2]), (x[1] - x[3]) * g[2]])"
+                "return np.array([(x[0] - x[2]) * g[0], (x[1] + x[2]) * g.sum(), "
+                "(x[2] - x[1]) * (g[0] - g[1] + g[2]), (x[1] - x[3]) * g[2]])"
             ),
             "m2's sign": (
                 "h = (g[0] + g[2]) / 2\nreturn np.array([(x[0] - x[2]) * g[0], (x[1] + x[2]) * (h + g[1] / 2), "
@@ -118,7 +119,8 @@ ANSWERS = {
     "kronecker_backward": {
         "right": [
             "s, t = Q.shape\ndP, dQ = np.zeros(P.shape), np.zeros(Q.shape)\nfor i, j in np.ndindex(P.shape):\n"
-            "    block = G[i * s : (i + 1) * s, j * t : (j + 1) * t]\n    dP[i, j] = np.sum(block * Q)\n    dQ += P[i, j] * block\nreturn dP, dQ",
+            "    block = G[i * s : (i + 1) * s, j * t : (j + 1) * t]\n"
+            "    dP[i, j] = np.sum(block * Q)\n    dQ += P[i, j] * block\nreturn dP, dQ",
             "R = G.reshape(P.shape[0], Q.shape[0], P.shape[1], Q.shape[1]).swapaxes(1, 2).reshape(P.size, Q.size)\n"
             "return (R @ Q.ravel()).reshape(P.shape), (P.ravel() @ R).reshape(Q.shape)",
         ],
@@ -134,7 +136,9 @@ ANSWERS = {
                 "R = G.reshape(P.shape[0], Q.shape[0], P.shape[1], Q.shape[1])\n"
                 "return np.einsum('iajb,ij->ab', R, P), np.einsum('iajb,ab->ij', R, Q)"
             ),
-            "the other factor forgotten": "R = G.reshape(P.shape[0], Q.shape[0], P.shape[1], Q.shape[1])\nreturn R.sum((1, 3)), R.sum((0, 2))",
+            "the other factor forgotten": (
+                "R = G.reshape(P.shape[0], Q.shape[0], P.shape[1], Q.shape[1])\nreturn R.sum((1, 3)), R.sum((0, 2))"
+            ),
             "means": (
                 "R = G.reshape(P.shape[0], Q.shape[0], P.shape[1], Q.shape[1])\n"
                 "return np.einsum('iajb,ab->ij', R, Q) / Q.size, np.einsum('iajb,ij->ab', R, P) / P.size"
@@ -143,7 +147,9 @@ ANSWERS = {
                 "R = G.reshape(P.shape[0], Q.shape[0], P.shape[1], Q.shape[1])\n"
                 "return np.einsum('iajb,ab->ji', R, Q), np.einsum('iajb,ij->ab', R, P)"
             ),
-            "the first block alone": "dP = np.zeros(P.shape)\ndP[0, 0] = np.sum(G[: len(Q), : Q.shape[1]] * Q)\nreturn dP, G[: len(Q), : Q.shape[1]] * P[0, 0]",
+            "the first block alone": (
+                "dP = np.zeros(P.shape)\ndP[0, 0] = np.sum(G[: len(Q), : Q.shape[1]] * Q)\nreturn dP, G[: len(Q), : Q.shape[1]] * P[0, 0]"
+            ),
         },
     },
 }

@@ -14,9 +14,7 @@ ANSWERS = {
             "corrected within the loop": (
                 "m = 0\nfor t, g in enumerate(gradients, 1):\n    m = (beta * m + (1 - beta) * g) / (1 - beta**t)\nreturn m"
             ),
-            "counted from 0": (
-                "m = 0\nfor t, g in enumerate(gradients):\n    m = beta * m + (1 - beta) * g\nreturn m / (1 - beta**t)"
-            ),
+            "counted from 0": ("m = 0\nfor t, g in enumerate(gradients):\n    m = beta * m + (1 - beta) * g\nreturn m / (1 - beta**t)"),
             "the last gradient": "gradients[-1].copy()",
         },
     },
