@@ -40,9 +40,9 @@ def execute(notebook, folder, seconds):
 
 
 def place(notebook):
-    """Where execution stopped, in words: the last cell that was begun."""
-    begun = [n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code" and cell.execution_count is not None]
-    running = begun[-1] if begun else 0
-    failed = [n for n in begun if any(output.output_type == "error" for output in notebook.cells[n].outputs)]
-    n = failed[0] if failed else next((m for m in range(running + 1, len(notebook.cells)) if notebook.cells[m].cell_type == "code"), running)
+    """Where execution stopped, in words: the cell that failed, or the first that has not come to its end."""
+    code = [n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    done = [n for n in code if notebook.cells[n].execution_count is not None]
+    failed = [n for n in done if any(output.output_type == "error" for output in notebook.cells[n].outputs)]
+    n = (failed or [n for n in code if n not in done] or done)[0]
     return f"cell {n + 1} ({notebook.cells[n].source.strip().splitlines()[0]})"

@@ -1,10 +1,11 @@
 # %% [markdown]
 # # 0. What is LoRA, in five minutes?
 #
-# **You will be able to** say what LoRA trains and what it leaves alone, teach a small language model to talk like a pirate, and find your way
-# through this course.
+# **You will be able to** say what LoRA trains and what it leaves alone, teach a small language model to talk like a
+# pirate, and find your way through this course.
 #
-# **Run time:** about 20 s on two cores. **You need:** nothing. In Jupyter, `Shift` + `Enter` runs a cell and goes on to the next.
+# **Run time:** about 20 s on two cores. **You need:** nothing. In Jupyter, `Shift` + `Enter` runs a cell and goes on to
+# the next.
 
 # %%
 import minilora as ml
@@ -22,8 +23,8 @@ print(f"{sum(array.size for array in base.weights.values()):,} numbers")
 print(base.generate("once upon a time", seed=1))
 
 # %% [markdown]
-# Now it shall tell them like a pirate. One way is to train all its numbers some more. LoRA's way: leave every number as it is, and put
-# beside each matrix `W` two thin ones, `A` and `B`. Only these are trained.
+# Now it shall tell them like a pirate. One way is to train all its numbers some more. LoRA's way: leave every number as
+# it is, and put beside each matrix `W` two thin ones, `A` and `B`. Only these are trained.
 #
 # ```
 # y = x W                        before
@@ -38,7 +39,8 @@ total = sum(array.size for array in base.weights.values())
 print(f"{method.count(base.config):,} of {total:,} numbers: {method.count(base.config) / total:.1%}")
 
 # %% [markdown]
-# In a model of 7 billion numbers it would be a fifth of one percent: the wider the matrices, the more is saved (notebook 2).
+# In a model of 7 billion numbers it would be a fifth of one percent: the wider the matrices, the more is saved
+# (notebook 2).
 #
 # Train them. Some seconds, most of them for Numba to compile what is used for the first time:
 
@@ -46,15 +48,16 @@ print(f"{method.count(base.config):,} of {total:,} numbers: {method.count(base.c
 adapter = ml.finetune(base, method, corpus="pirate", steps=150, batch=8, evaluate_every=15, progress=False)
 
 # %%
-log = [row for row in adapter.log if row["held_out"] is not None]
-lines = {"on new pirate stories": ([row["step"] for row in log], [row["excess"] for row in log])}
-figure, axes = sheet(caption="LoRA rank 4 on all linear layers, 150 steps of 8 stories, seed 0; held-out loss above the best possible", height=3)
-curves(axes, lines, "step", "nats a character above the best", marker="o", ylim=(0, None))
-show(figure, "The held-out loss falls steeply in the first steps and is close to the best possible at the end.")
+steps = [0] + [row["step"] for row in adapter.log]
+above_best = [base.held_out_loss("pirate")[1]] + [row["excess"] for row in adapter.log]
+print(f"from {above_best[0]:.2f} to {above_best[-1]:.3f} nats a character above the best possible")
+figure, axes = sheet(caption="LoRA rank 4 on all linear layers, 150 steps of 8 rows, seed 0; stories that it never saw")
+curves(axes, {"": (steps, above_best)}, "step", "nats a character above the best", marker="o", yscale="log")
+show(figure, f"The loss above the best falls from {above_best[0]:.1f} to {above_best[-1]:.3f}, most of it in thirty steps.")
 
 # %% [markdown]
-# "The best possible" is known here, as the stories come from a grammar whose own surprise can be computed. So this curve has a floor, and
-# you see how far it is.
+# "The best possible" is known here, as the stories come from a grammar whose own surprise can be computed. So this
+# curve has a floor, and you see how far it is.
 #
 # **Predict.** Ask the base with and without the adapter. Has the base forgotten how to tell a plain story?
 
@@ -63,8 +66,8 @@ print("with the adapter:   ", base.generate("once upon a time", adapter=adapter,
 print("without the adapter:", base.generate("once upon a time", seed=1))
 
 # %% [markdown]
-# Word for word the story from above. The base was not touched: an adapter is a few arrays that lie beside it, and taking it off is not naming it.
-# You can keep a hundred of them for one base.
+# Word for word the story from above. The base was not touched: an adapter is a few arrays that lie beside it, and
+# taking it off is not naming it. You can keep a hundred of them for one base.
 
 # %%
 largest = max(adapter.arrays, key=lambda name: adapter.arrays[name].size)
@@ -72,14 +75,16 @@ print(f"{len(adapter.arrays)} arrays, as {largest}: {adapter.arrays[largest].sha
 print("may the base be written to?", any(array.flags.writeable for array in base.weights.values()))
 
 # %% [markdown]
-# `adapter.save("pirate")` writes the format of PEFT, so that the usual tools can read it, and `ml.load_adapter("pirate")` brings it
-# back.
+# `adapter.save("pirate")` writes the format of PEFT, so that the usual tools can read it, and
+# `ml.load_adapter("pirate")` brings it back.
 #
-# That was LoRA. What remains are the questions: why is so little enough? When is it not? Who computes the gradients? What do the dials do?
+# That was LoRA. What remains are the questions: why is so little enough? When is it not? Who computes the gradients?
+# What do the dials do?
 #
 # ## The map
 #
-# Each notebook asks one question. Before most cells you are asked to **predict** what comes: do it, if possible in writing. Being wrong is how this works.
+# Each notebook asks one question. Before most cells you are asked to **predict** what comes: do it, if possible in
+# writing. Being wrong is how this works.
 #
 # | | question |
 # |---|---|
@@ -87,7 +92,8 @@ print("may the base be written to?", any(array.flags.writeable for array in base
 # | [2](02_counting.ipynb) | What does LoRA save, in numbers, in bytes and in work? |
 # | [3](03_svd_pca_lora.ipynb) | What is the best that a pair of rank r can do? SVD, PCA, a picture |
 #
-# In a hurry? 0, 1, 7, 13. To understand how it is computed: 1, 4, 5, then the exercises. To decide whether to use it: 2, 10, 11, 13.
+# In a hurry? 0, 1, 7, 13. To understand how it is computed: 1, 4, 5, then the exercises. To decide whether to use it:
+# 2, 10, 11, 13.
 #
 # ## How to run things
 #
@@ -98,10 +104,11 @@ print("may the base be written to?", any(array.flags.writeable for array in base
 # | `minilora --help` | every command; most have a notebook that explains them |
 # | `MINILORA_OPS=reference` | runs everything on the readable NumPy files, without Numba, more slowly |
 #
-# *A cell hangs before it starts, in VS Code above all?* Some versions of the Jupyter kernel do: `pip install "ipykernel<7"`. *No module named
-# minilora?* The notebook runs in another Python than the one it was installed in: choose the kernel of `.venv`, or start with `make lab`. *Dials
-# do not move?* They need a running kernel and `ipywidgets`; the pictures beside them say the same. *The first training is slow?* Numba compiles once, and
-# keeps the result. Where it may not write to the disk, it compiles every time.
+# *A cell hangs before it starts, in VS Code above all?* Some versions of the Jupyter kernel do: `pip install
+# "ipykernel<7"`. *No module named minilora?* The notebook runs in another Python than the one it was installed in:
+# choose the kernel of `.venv`, or start with `make lab`. *Dials do not move?* They need a running kernel and
+# `ipywidgets`; the pictures beside them say the same. *The first training is slow?* Numba compiles once, and keeps the
+# result. Where it may not write to the disk, it compiles every time.
 #
 # The names of things are always the same; [NOTATION.md](../NOTATION.md) has them on one page.
 
@@ -116,4 +123,5 @@ print("may the base be written to?", any(array.flags.writeable for array in base
 #
 # ## What was not shown
 #
-# Everything, really. Above all: whether full fine-tuning would have been better (notebook 7), and a task at which this adapter would fail (notebook 13).
+# Everything, really. Above all: whether full fine-tuning would have been better (notebook 7), and a task at which this
+# adapter would fail (notebook 13).
