@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 1. Counting: numbers, operations, bytes
+# # Exercises 1. Counting: numbers, operations, bytes
 #
 # A low-rank pair is a bargain, and a bargain can be counted. Six short functions, each of one or two lines; together they say what LoRA
 # saves, and when it saves nothing.

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 2. The low-rank pair: product and merge
+# # Exercises 2. The low-rank pair: product and merge
 #
 # W' = W + s A B, in five short functions: what a product of thin matrices is made of, the forward pass, the merge, and the way a pair
 # starts so that the model begins as the base.

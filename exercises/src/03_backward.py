@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 3. LoRA's backward pass, line by line
+# # Exercises 3. LoRA's backward pass, line by line
 #
 # There is no autograd here: you write it. The forward pass has two lines,
 #

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 4. The backward passes of a transformer's layers
+# # Exercises 4. The backward passes of a transformer's layers
 #
 # To reach the pairs in the first layer, a gradient has to come down through all the others. Here are the ones that a Llama is made of, each
 # backward pass by itself: linear, SiLU, RMSNorm, softmax, attention, rotation, embedding, loss.

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 5. A step of training: moments, clipping, the rate, shards
+# # Exercises 5. A step of training: moments, clipping, the rate, shards
 #
 # A gradient is not yet a step. Between the two stand an average, a limit and a schedule: a line or two each.
 #

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 6. The family and the rivals
+# # Exercises 6. The family and the rivals
 #
 # Each method that came after LoRA changes one line of it, and each rival puts its few numbers somewhere else. Here is that one line of
 # each, mostly backwards.

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 7. The SVD, and kindred ways to say much with few numbers
+# # Exercises 7. The SVD, and kindred ways to say much with few numbers
 #
 # Low rank is one guess about a matrix among several. What it can do at best is told by the SVD; Winograd, filters and Kronecker products
 # are its relatives.

@@ -1,5 +1,5 @@
 # %% [markdown]
-# # 8. Many adapters on one base, and other people's files
+# # Exercises 8. Many adapters on one base, and other people's files
 #
 # An adapter is a few arrays beside a base. So they can be mixed in one batch, joined, made smaller, and read from the files that PEFT
 # writes.

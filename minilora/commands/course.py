@@ -1,9 +1,9 @@
 """`minilora course PART`: make the course's notebooks, or grade its exercises."""
 
-from minilora.commands import course_build
+from minilora.commands import course_build, course_grade
 
 HELP = "build the course's notebooks, grade its exercises"
-PARTS = {"build": course_build}
+PARTS = {"build": course_build, "grade": course_grade}
 
 
 def add_arguments(parser):

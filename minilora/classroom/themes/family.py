@@ -85,7 +85,7 @@ EXERCISES = {
         "da db",
         draw_vera,
         lambda u, B, a, b, **_: ((u * a) @ B) * b,
-        "from y back to u: b first, then B, then a; a vector's gradient is summed over tokens, what it multiplies times what comes from above",
+        "from y back to u: b first, then B, then a; each gradient is a sum over tokens, of what it multiplies times what came from above",
     ),
     "lora_fa_backward": gradient(
         "dy z W A B s",
