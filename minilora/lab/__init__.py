@@ -13,7 +13,7 @@ and a docstring that says claim, source, set-up, what must be seen, and what thi
 
 import importlib
 
-NAMES = ("scale",)
+NAMES = ("scale", "merge_drift", "projection", "depth")
 
 
 def find(name):
