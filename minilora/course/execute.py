@@ -16,13 +16,14 @@ def execute(notebook, folder, seconds):
         from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
     except ModuleNotFoundError:
         raise ValueError("executing a notebook needs nbclient: pip install 'minilora[course]', or build with --no-run") from None
-    began = time.monotonic()
+    began, begun = time.monotonic(), []
     client = NotebookClient(
         notebook,
         kernel_name="python3",
         resources={"metadata": {"path": str(folder)}},
         startup_timeout=STARTUP,
         timeout_func=lambda cell: max(1, math.ceil(began + seconds - time.monotonic())),
+        on_cell_start=lambda cell, cell_index: begun.append(cell_index),
         record_timing=False,
         store_widget_state=False,
         coalesce_streams=True,
@@ -31,18 +32,14 @@ def execute(notebook, folder, seconds):
     try:
         client.execute()
     except CellExecutionError as error:
-        raise ValueError(f"{place(notebook)} failed: {error.ename}: {error.evalue}") from None
+        raise ValueError(f"{place(notebook, begun[-1])} failed: {error.ename}: {error.evalue}") from None
     except CellTimeoutError:
-        raise ValueError(f"{place(notebook)} was still running after {seconds} s, the limit for a notebook") from None
+        raise ValueError(f"{place(notebook, begun[-1])} was still running after {seconds} s, the limit for a notebook") from None
     except DeadKernelError:
-        raise ValueError(f"the kernel died in {place(notebook)}") from None
+        raise ValueError(f"the kernel died in {place(notebook, begun[-1])}") from None
     return time.monotonic() - began
 
 
-def place(notebook):
-    """Where execution stopped, in words: the cell that failed, or the first that has not come to its end."""
-    code = [n for n, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
-    done = [n for n in code if notebook.cells[n].execution_count is not None]
-    failed = [n for n in done if any(output.output_type == "error" for output in notebook.cells[n].outputs)]
-    n = (failed or [n for n in code if n not in done] or done)[0]
+def place(notebook, n):
+    """A cell in words: its number, counted from 1, and its first line."""
     return f"cell {n + 1} ({notebook.cells[n].source.strip().splitlines()[0]})"
