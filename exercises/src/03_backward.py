@@ -330,7 +330,8 @@ check("embedding_pair_backward", embedding_pair_backward, seed=1, strict=True)
 #
 # <details><summary>Hint</summary>
 #
-# Loop over `np.ndindex(x.shape)` and work on a copy. The distance between x + h and x - h is not h.
+# Loop over `np.ndindex(x.shape)`; an array that is h at one entry and zero elsewhere can be added and subtracted. The distance between
+# x + h and x - h is not h.
 #
 # </details>
 
@@ -341,10 +342,9 @@ def central_difference(f, x, h):
     ### BEGIN SOLUTION
     gradient = np.zeros_like(x)
     for index in np.ndindex(x.shape):
-        above, below = x.copy(), x.copy()
-        above[index] += h
-        below[index] -= h
-        gradient[index] = (f(above) - f(below)) / (2 * h)
+        step = np.zeros_like(x)
+        step[index] = h
+        gradient[index] = (f(x + step) - f(x - step)) / (2 * h)
     return gradient
     ### END SOLUTION
 

@@ -1,0 +1,82 @@
+"""The notebooks of exercises: what students get, and what a teacher has."""
+
+import re
+
+import pytest
+from student_functions import SOURCES
+
+from minilora.classroom.themes import EXERCISES
+
+pytest.importorskip("jupytext")
+
+from minilora.course import build, source  # noqa: E402
+
+NOTEBOOK = pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+
+
+def code(notebook):
+    return [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+
+
+@NOTEBOOK
+def test_the_notebook_is_what_its_source_makes(path):
+    assert build.differences(path) == []
+
+
+@NOTEBOOK
+def test_students_get_no_solutions_no_hidden_tests_and_no_outputs(path):
+    notebook = source.load(build.target(path))
+    assert not any(marker in cell.source for cell in notebook.cells for marker in ("### BEGIN", "### END"))
+    assert not any(cell.get("outputs") for cell in notebook.cells)
+    assert sum("raise NotImplementedError" in text for text in code(notebook)) == len(re.findall("BEGIN SOLUTION", path.read_text()))
+
+
+@NOTEBOOK
+def test_every_exercise_has_a_card_and_a_folded_hint(path):
+    cards = [cell.source for cell in source.load(build.target(path)).cells if cell.source.startswith("## ")]
+    for number, card in enumerate(cards, 1):
+        assert card.startswith(f"## {number}. ")
+        assert re.search(r"^\*Difficulty [1-5] of 5, about \d+ minutes\.\* \*\*Why it matters:\*\* \S", card, re.M)
+        assert re.search(r"<details><summary>Hint</summary>\n\n\S.*?\n\n</details>$", card, re.S)
+    assert cards
+
+
+@NOTEBOOK
+def test_a_solution_takes_six_lines_at_the_most(path):
+    for text in re.findall(r"### BEGIN SOLUTION\n(.*?) *### END SOLUTION", path.read_text(), re.S):
+        assert len(text.strip().splitlines()) <= 6, text
+
+
+@NOTEBOOK
+def test_run_all_goes_to_the_end_on_empty_exercises(path, capsys):
+    space = {}
+    for text in code(source.load(build.target(path))):
+        exec(text, space)
+    said = capsys.readouterr().out.splitlines()
+    assert said and all(line.endswith(": not written yet") for line in said)
+
+
+@NOTEBOOK
+def test_the_teacher_s_version_passes_strictly_with_its_hidden_tests(path, capsys, monkeypatch):
+    monkeypatch.setenv("MINILORA_STRICT", "1")
+    space = {}
+    for text in code(source.read(path)):
+        exec(text, space)
+    said = capsys.readouterr().out.splitlines()
+    assert said and all(line.endswith(": right") for line in said)
+
+
+def test_nbgrader_s_marks_are_whole():
+    """A cell to be written and a locked one with a point for each exercise, under names that occur once."""
+    marks = [cell.metadata.nbgrader for path in SOURCES for cell in source.read(path).cells if "nbgrader" in cell.metadata]
+    assert [mark.grade_id for mark in marks] == [part + name for name in EXERCISES for part in ("", "check-")]
+    for mark in marks:
+        graded = mark.grade_id.startswith("check-")
+        assert mark == {
+            "grade_id": mark.grade_id,
+            "grade": graded,
+            "locked": graded,
+            "solution": not graded,
+            "task": False,
+            "schema_version": 3,
+        } | ({"points": 1} if graded else {})
