@@ -2,18 +2,21 @@
 
     python benchmarks/side.py minilora    (or pytorch)
 
-A request is a line of JSON on standard input, [case, size, calls]; the answer, on standard output, the seconds of each call. The request
-["memory", size, steps] is answered with the growth of the peak memory over the imports, in bytes, for that many steps of LoRA; it
-should be the first and only one of a process.
+A request is a line of JSON on standard input, [case, size, calls]; the answer, on standard output, the seconds of each call. A request
+that begins with "memory", ["memory", case, size, steps], is answered with the growth of the peak memory from here on, in bytes, over so
+many steps: above the imports, if it is the first request of a process.
 """
 
 import json
 import sys
 import warnings
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
-from minilora.benchmark import SIZES, timed
+from minilora.benchmark import RANK_16, SIZES, SMOLLM2, timed
+
+ALL_SIZES = {**SIZES, "SmolLM2": SMOLLM2}
 
 
 def memory(key):
@@ -28,10 +31,11 @@ def builder(side, stack):
         from minilora import benchmark, ops
 
         ops.choose()  # the kernels are part of the imports
-        return lambda case, size: benchmark.CASES[case](SIZES[size], stack)
+        cases = {**benchmark.CASES, "lora, rank 16": partial(benchmark.training_step, method=RANK_16)}
+        return lambda case, size: cases[case](ALL_SIZES[size], stack)
     from pytorch import CASES
 
-    return lambda case, size: CASES[case](SIZES[size])
+    return lambda case, size: CASES[case](ALL_SIZES[size])
 
 
 def main(side):
@@ -41,11 +45,11 @@ def main(side):
     with ExitStack() as stack:
         build, ready = builder(side, stack), {}
         for line in sys.stdin:
-            case, size, calls = json.loads(line)
-            if case == "memory":
+            *is_memory, case, size, calls = json.loads(line)
+            if is_memory:
                 Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here on
                 before = memory("VmRSS")
-                timed(build("lora", size), calls)
+                timed(build(case, size), calls)
                 answer = memory("VmHWM") - before
             else:
                 if (case, size) not in ready:

@@ -21,8 +21,7 @@ from minilora.training.gradients import step_gradients, workers
 from minilora.transformer import Config, model
 from minilora.transformer.generate import generate
 
-RANK, ALPHA = 8, 16
-LORA, FULL = LoRA(rank=RANK, alpha=ALPHA), Full()
+LORA, FULL = LoRA(rank=8, alpha=16), Full()
 PROMPT = 8  # tokens before those that are generated
 
 
@@ -37,6 +36,7 @@ class Size:
     length: int
     batch: int
     vocabulary: int
+    kv_heads: int | None = None  # as many as heads, if nothing is said
 
     def config(self):
         return Config(
@@ -45,7 +45,7 @@ class Size:
             self.intermediate,
             self.layers,
             self.heads,
-            self.heads,
+            self.kv_heads or self.heads,
             max_position_embeddings=self.length,
             tie_word_embeddings=True,
         )
@@ -56,6 +56,9 @@ SIZES = {
     "M": Size(128, 4, 4, 344, 128, 16, 256),
     "L": Size(256, 6, 8, 688, 128, 8, 512),
 }
+# A real model's shape, and the LoRA that it is trained with.
+SMOLLM2 = Size(576, 30, 9, 1536, 256, 2, 49152, kv_heads=3)
+RANK_16 = LoRA(rank=16, alpha=32)
 
 
 def set_up(size, method):
