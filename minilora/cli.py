@@ -5,9 +5,29 @@ import os
 import sys
 import warnings
 
-from minilora.commands import bench, count, course, demo, experiment, export, figures, finetune, generate, gradcheck, inspect, memory, pretrain
+from minilora.commands import (
+    bench,
+    claims,
+    compare,
+    count,
+    course,
+    demo,
+    experiment,
+    export,
+    figures,
+    finetune,
+    generate,
+    gradcheck,
+    inspect,
+    memory,
+    pretrain,
+    sweep,
+)
 
-COMMANDS = (demo, pretrain, finetune, generate, inspect, export, gradcheck, count, memory, experiment, figures, bench, course)
+COMMANDS = (
+    *(demo, pretrain, finetune, generate, inspect, export, gradcheck, count, memory),
+    *(compare, experiment, sweep, claims, figures, bench, course),
+)
 
 EXAMPLES = """\
 examples:
@@ -20,6 +40,8 @@ examples:
   minilora count --d 4096 --k 4096 --rank 16                one matrix against its low-rank pair
   minilora count --model llama-2-7b --targets q_proj,v_proj a whole model, and the line that PEFT prints
   minilora memory --budget 8GB                              what can be trained in so much memory?
+  minilora sweep sweeps/rank-and-rate.toml                  a grid of trainings, here or on a cluster
+  minilora claims --only 17                                 what is said about LoRA, and what was measured
 """
 
 
@@ -36,7 +58,8 @@ def parser():
     )
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
-        command = subparsers.add_parser(module.__name__.rsplit(".", 1)[-1], help=module.HELP, description=module.__doc__)
+        more = {"epilog": module.EPILOG, "formatter_class": argparse.RawDescriptionHelpFormatter} if hasattr(module, "EPILOG") else {}
+        command = subparsers.add_parser(module.__name__.rsplit(".", 1)[-1], help=module.HELP, description=module.__doc__, **more)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     return top

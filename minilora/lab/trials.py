@@ -1,19 +1,22 @@
 """Many trials side by side, each of which is on disk as soon as it is done.
 
 A trial is the keyword arguments of a function, plain values all of them; its result is a dictionary of plain values. Trials run in
-processes of their own (joblib), with one thread each for BLAS and for Numba, so that two trials on two cores do not wait for each other. A
-run that was stopped, or whose machine went away, is started again with the same folder: what is there is read, the rest is done.
+processes of their own (places.py), with one thread each for BLAS and for Numba (threads.py), so that two trials on two cores do not wait
+for each other. A run that was stopped, or whose machine went away, is started again with the same folder: what is there is read, the rest
+is done.
 """
 
 import hashlib
 import json
 from pathlib import Path
 
-from joblib import Parallel, delayed, parallel_config
-from threadpoolctl import threadpool_limits
+from joblib import Parallel, delayed
+from joblib.externals.loky.process_executor import BrokenProcessPool
 from tqdm.auto import tqdm
 
 from minilora.files.atomic import make_folder, write_json
+from minilora.lab.places import ALL, place
+from minilora.lab.threads import one_thread
 
 
 def key(function, trial):
@@ -22,31 +25,43 @@ def key(function, trial):
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
-def run_trials(function, trials, folder=None, jobs=2, progress=True):
+def file_of(function, trial, folder):
+    return Path(folder) / f"{key(function, trial)}.json"
+
+
+def run_trials(function, trials, folder=None, jobs=2, progress=True, backend="loky", scheduler=None):
     """function(**trial) for each of the trials -> their rows, {**trial, **result}, in the order of the trials.
 
-    With a `folder`, each row is a file in it, and rows that are there are not computed again. `jobs` processes run at a time. An
-    error in a trial stops the run, after the trials that are done have been kept.
+    With a `folder`, each row is a file in it, and rows that are there are not computed again. `jobs` processes run at a time, or as many
+    as the cluster of `backend` and `scheduler` has (places.py). An error in a trial stops the run, after the trials that are done have been
+    kept; so does the death of a process here, as a ChildProcessError. A cluster gives the trial to another of its processes.
     """
-    files = [make_folder(folder) / f"{key(function, trial)}.json" if folder else None for trial in trials]
+    files = [file_of(function, trial, make_folder(folder)) if folder else None for trial in trials]
     rows = [read(file) if file and file.is_file() else None for file in files]
     open_ = [i for i, row in enumerate(rows) if row is None]
-    bar = tqdm(total=len(trials), initial=len(trials) - len(open_), unit="trial", disable=not progress)
-    with bar, parallel_config("loky", n_jobs=jobs, inner_max_num_threads=1):
-        done = Parallel(n_jobs=min(jobs, len(open_)) or 1, return_as="generator_unordered")(
-            delayed(numbered)(i, function, trials[i]) for i in open_
-        )
-        for i, result in done:
-            rows[i] = {**trials[i], **result}
-            if files[i]:
-                write_json(files[i], rows[i])
-            bar.update()
+    if not open_:
+        return rows
+    with place(backend, jobs, scheduler) as n_jobs, tqdm(total=len(trials), unit="trial", disable=not progress) as bar:
+        bar.update(len(trials) - len(open_))
+        n_jobs = n_jobs if n_jobs == ALL else min(n_jobs, len(open_))
+        # one at a time, for what joblib packs together comes back together, and would be lost together
+        run = Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
+        try:
+            for i, result in run(delayed(numbered)(i, function, trials[i]) for i in open_):
+                rows[i] = {**trials[i], **result}
+                if files[i]:
+                    write_json(files[i], rows[i])
+                bar.update()
+        except BrokenProcessPool:
+            done = sum(row is not None for row in rows)
+            kept = f"{done} of {len(trials)} trials are kept in {folder}: start it again to go on" if folder else "nothing was kept"
+            raise ChildProcessError(f"a process was killed in the midst of a trial, perhaps for want of memory; {kept}") from None
     return rows
 
 
 def numbered(i, function, trial):
     """The trial's number and its result: trials come back in the order in which they end."""
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         return i, function(**trial)
 
 

@@ -104,6 +104,14 @@ def until_interrupted():
             signal.signal(number, handler)
 
 
+def room(config, method, recipe):
+    """The tokens of the context that are left for text. ValueError for rows that are longer."""
+    left = config.max_position_embeddings - method.positions
+    if recipe.length > left:
+        raise ValueError(f"length is {recipe.length}, and the context has room for {left} tokens: choose a smaller length")
+    return left
+
+
 def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, num_workers=2, progress=True):
     """Train the method's arrays on the corpus; the base is only read -> the finished Run.
 
@@ -112,11 +120,9 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
     for text that is too short and for rows that are too long.
     """
     # What cannot work is refused before any work is done.
-    room = config.max_position_embeddings - method.positions
-    if recipe.length > room:
-        raise ValueError(f"length is {recipe.length}, and the context has room for {room} tokens: choose a smaller length")
+    space = room(config, method, recipe)
     corpus.train_batch(np.random.default_rng(0), 1, recipe.length)
-    held_out = corpus.held_out(recipe.held_out, room)
+    held_out = corpus.held_out(recipe.held_out, space)
     entropy = corpus.entropy(recipe.held_out)
 
     run = start(method, method.init(config, base, np.random.default_rng([recipe.seed, 0])))

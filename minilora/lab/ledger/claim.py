@@ -1,0 +1,72 @@
+"""What a claim is, and where the tables come from that answer it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from minilora import lab
+from minilora.lab.table import stored
+
+HOLDS, CONDITION, NOT_HERE, UNSEEN = "holds", "holds with a condition", "does not hold here", "cannot be seen at this size"
+VERDICTS = {
+    HOLDS: "as it is said",
+    CONDITION: "true, but the account leaves out what it depends on",
+    NOT_HERE: "what was measured or counted says otherwise",
+    UNSEEN: "nothing that fits this project could show it or refute it",
+}
+COMPARISON = "compare"  # a table that is no experiment's: minilora compare makes it
+
+
+@dataclass(frozen=True)
+class Answer:
+    verdict: str
+    measured: str  # sentences, with their numbers
+    size: str  # of what was measured or counted
+
+
+@dataclass(frozen=True)
+class Claim:
+    """`says` is the claim in our words; `tables` are the experiments that `answer` reads; `command` shows what no table does."""
+
+    number: int
+    says: str
+    tables: tuple
+    command: str | None
+    answer: Callable  # tables, name -> rows, -> Answer
+
+    @property
+    def commands(self):
+        """What to run, to see for oneself."""
+        runs = ["minilora compare" if name == COMPARISON else f"minilora experiment {name}" for name in self.tables]
+        return ([self.command] if self.command else []) + runs
+
+
+CLAIMS = {}
+
+
+def claim(number, says, *tables, command=None):
+    """Enter the decorated function, tables -> Answer, as a claim."""
+
+    def enter(answer):
+        CLAIMS[number] = Claim(number, says, tables, command, answer)
+        return answer
+
+    return enter
+
+
+def find(number):
+    """The claim of this number. ValueError if there is none."""
+    if number not in CLAIMS:
+        raise ValueError(f"there is no claim {number}; they are numbered from {min(CLAIMS)} to {max(CLAIMS)}")
+    return CLAIMS[number]
+
+
+def stored_tables(names):
+    """Name -> rows, of tables that come with the package. FileNotFoundError where one does not."""
+    return {name: stored(name, "full" if name == COMPARISON else "class") for name in names}
+
+
+def run_tables(names, preset, seeds, jobs):
+    """Name -> rows, measured now; the comparison of all methods, which takes longer, is the one that comes with the package."""
+    return {
+        name: stored_tables([name])[name] if name == COMPARISON else lab.find(name).run(preset, tuple(range(seeds)), jobs) for name in names
+    }

@@ -1,0 +1,1 @@
+"""Claims about the dials: rank, alpha, learning rate, targets."""

@@ -1,0 +1,1 @@
+"""Claims about the other ways to fine-tune, side by side."""

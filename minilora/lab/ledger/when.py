@@ -1,0 +1,1 @@
+"""Claims about when to use LoRA, and when not."""
