@@ -144,6 +144,7 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text own.txt --base nothing", "there is no nothing/config.json: name the folder that holds it"),
         (FINETUNE + " --out x --text own.txt --base broken", "model.norm.weight holds numbers that are not finite"),
         ("generate --base small --adapter missing", "there is no missing/adapter_config.json: name the folder that holds it"),
+        ("generate --base small --adapter small", "small holds a whole model and no adapter: load it as a base"),
         ("generate --base small --adapter=", "argument --adapter: an empty name is no path"),
         ("generate --base small --count 0", "count 0 and length None must be at least 1"),
         ("generate --base small --length 0", "count 1 and length 0 must be at least 1"),

@@ -97,6 +97,8 @@ def read_settings(folder):
     path = Path(folder) / "adapter_config.json"
     if not path.is_file() and (inside := sorted(Path(folder).glob("*/adapter_config.json"))):
         raise FileNotFoundError(f"there is no {path}, but one in {inside[0].parent}: name that folder")
+    if not path.is_file() and (Path(folder) / "config.json").is_file():
+        raise FileNotFoundError(f"{folder} holds a whole model and no adapter: load it as a base")
     settings = {name: value for name, value in read_json(path).items() if value is not None}
     forms = {**FORMS, "rank_pattern": SHRUNK} if settings.get("peft_type") == "ADALORA" else FORMS
     for name, (what, fits) in forms.items():
