@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from types import SimpleNamespace
 
 from minilora import adamw, layers, lowrank, quantization
@@ -43,4 +44,11 @@ def choose():
     try:
         return compiled()
     except ImportError:
-        return reference()
+        return without_numba()
+
+
+@functools.cache
+def without_numba():
+    """The readable functions, and, once, a word to the person who is going to wait for them."""
+    warnings.warn("without Numba everything runs on the readable functions, several times more slowly: pip install numba", stacklevel=3)
+    return reference()

@@ -221,14 +221,15 @@ def test_without_numba_everything_runs_on_the_readable_functions():
     code = "import sys; sys.modules['numba'] = None\nfrom minilora import ops, layers\n"
     code += "print(ops.choose().swiglu_forward is layers.swiglu_forward)"
     done = run_python(code)
-    assert done.stdout.strip() == "True", done.stderr
+    assert done.stdout.strip() == "True" and "several times more slowly: pip install numba" in done.stderr
 
 
 def test_without_a_folder_to_keep_them_in_the_kernels_are_compiled_all_the_same():
     code = (
         "import numba.core.caching as c; c.CacheImpl._locator_classes = []\n"
-        "import numpy as np; from minilora.kernels import layers\n"
+        "import numpy as np; from minilora.kernels import compile, layers\n"
+        "compile.Announcement.waiting = True\n"
         "print(layers.swiglu_forward(np.ones((1, 1)), np.ones((1, 1)))[0].shape)"
     )
     done = run_python(code)
-    assert done.stdout.strip() == "(1, 1)", done.stderr
+    assert done.stdout.strip() == "(1, 1)" and "at each start, unless NUMBA_CACHE_DIR names a folder" in done.stderr

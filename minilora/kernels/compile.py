@@ -14,23 +14,15 @@ from numba.extending import intrinsic, overload
 FASTMATH = {"reassoc", "contract", "arcp", "nsz"}
 
 
-def compiled(function):
-    """Compile a loop, and keep the result on disk where that is possible. It runs without Python's lock, so that two threads may."""
-    options = {"nopython": True, "nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
-    try:
-        return numba.jit(cache=True, **options)(function)
-    except RuntimeError:  # no folder that can be written to
-        return numba.jit(**options)(function)
-
-
 class Announcement(event.Listener):
     """Tells a person who waits, once, that functions are being compiled; later they are read from the disk, and nothing need be said."""
 
     waiting = sys.stderr.isatty() or "ipykernel" in sys.modules
+    how_often = "once"
 
     def on_start(self, event):
         if self.waiting:
-            print("compiling the loops for this processor: a few seconds, once ...", file=sys.stderr, flush=True)
+            print(f"compiling the loops for this processor: a few seconds, {self.how_often} ...", file=sys.stderr, flush=True)
             self.waiting = False
 
     def on_end(self, event):
@@ -38,6 +30,16 @@ class Announcement(event.Listener):
 
 
 event.register("numba:compile", Announcement())
+
+
+def compiled(function):
+    """Compile a loop, and keep the result on disk where that is possible. It runs without Python's lock, so that two threads may."""
+    options = {"nopython": True, "nogil": True, "error_model": "numpy", "fastmath": FASTMATH}
+    try:
+        return numba.jit(cache=True, **options)(function)
+    except RuntimeError:  # no folder that can be written to
+        Announcement.how_often = "at each start, unless NUMBA_CACHE_DIR names a folder to keep them in"
+        return numba.jit(**options)(function)
 
 
 @intrinsic
