@@ -13,6 +13,7 @@ def add_arguments(parser):
     parser.add_argument("--only", action="append", metavar="NAME", help="only this one, as 01_low_rank; may be given more than once")
     parser.add_argument("--no-run", action="store_true", help="make them without outputs")
     parser.add_argument("--check", action="store_true", help="write nothing: say where a notebook is not what its source makes")
+    parser.add_argument("--seed", type=int, help="exercises: the checks draw the numbers of this seed (default: the one in the source)")
     parser.add_argument("--seconds", type=int, default=SECONDS, help="how long one notebook may run (%(default)s)")
 
 
@@ -25,8 +26,10 @@ def run(args):
         return check(chosen)
     if args.seconds < 1:
         raise ValueError(f"seconds {args.seconds} must be at least 1")
+    if args.seed is not None and args.seed < 0:
+        raise ValueError(f"seed {args.seed} must be at least 0")
     for n, source in enumerate(chosen, 1):
-        took = build.build(source, not args.no_run, args.seconds)
+        took = build.build(source, not args.no_run, args.seconds, args.seed)
         kept = build.target(source)
         ran = "not run" if took is None else f"{took:.0f} s"
         print(f"[{n}/{len(chosen)}] {kept}  {ran}  {kept.stat().st_size / 1000:,.0f} kB", flush=True)

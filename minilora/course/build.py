@@ -5,7 +5,7 @@ A source with solutions in it is an exercise: it loses them, and is not run. Eve
 
 from pathlib import Path
 
-from minilora.classroom.convert import has_solutions, student
+from minilora.classroom.convert import has_solutions, student, with_seed
 from minilora.course import source
 from minilora.course.execute import execute
 from minilora.course.tidy import tidy
@@ -34,21 +34,22 @@ def target(path):
     return path.parent.parent / f"{path.stem}.ipynb"
 
 
-def make(path):
-    """The notebook that a source makes, without outputs, and whether it is an exercise."""
+def make(path, seed=None):
+    """The notebook that a source makes, without outputs, and whether it is an exercise: then its checks may take another seed."""
     notebook = source.read(path)
     exercise = has_solutions(notebook.cells)
     if exercise:
-        notebook.cells = student(notebook.cells)
+        notebook.cells = student(notebook.cells if seed is None else with_seed(notebook.cells, seed))
     return notebook, exercise
 
 
-def build(path, run, seconds):
+def build(path, run, seconds, seed=None):
     """Write the notebook of a source -> how long it ran, in seconds; None if it did not.
 
-    `seconds` is the limit for its run. ValueError where a cell fails: the old file stays.
+    `seconds` is the limit for its run; `seed`, where given, is that of an exercise's checks. ValueError where a cell fails: the old file
+    stays.
     """
-    notebook, exercise = make(path)
+    notebook, exercise = make(path, seed)
     took = None
     if run and not exercise:
         try:

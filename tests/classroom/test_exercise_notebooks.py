@@ -6,6 +6,7 @@ import pytest
 from student_functions import SOURCES
 
 from minilora.classroom.themes import EXERCISES
+from minilora.cli import main
 
 pytest.importorskip("jupytext")
 
@@ -80,3 +81,20 @@ def test_nbgrader_s_marks_are_whole():
             "task": False,
             "schema_version": 3,
         } | ({"points": 1} if graded else {})
+
+
+def test_a_teacher_varies_the_numbers_by_a_seed(tmp_path):
+    (tmp_path / "src").mkdir()
+    path = tmp_path / "src" / SOURCES[0].name
+    path.write_text(SOURCES[0].read_text())
+    assert main(["course", "build", str(tmp_path), "--seed", "2026"]) == 0
+    varied = code(source.load(build.target(path)))
+    assert sum("check = checker(seed=2026)" in text for text in varied) == 1
+    assert [text.replace("2026", "0") for text in varied] == code(source.load(build.target(SOURCES[0])))
+
+
+def test_a_seed_for_what_has_no_checks_is_refused(tmp_path, capsys):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "1.py").write_text("# %%\n### BEGIN SOLUTION\nx = 1\n### END SOLUTION\n")
+    assert main(["course", "build", str(tmp_path), "--seed", "2026"]) == 2
+    assert "there is no `checker(seed=0)` in it" in capsys.readouterr().err
