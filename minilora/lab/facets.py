@@ -10,6 +10,7 @@ import textwrap
 import numpy as np
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 
 from minilora.lab.measure import RESULTS
 from minilora.lab.table import column
@@ -29,14 +30,15 @@ def draw(rows):
     places, lines, panels = values(rows, x), values(rows, line), list(dict.fromkeys(tuple(row.get(name) for name in panel) for row in rows))
     across = min(ACROSS, len(panels))
     down = -(-len(panels) // across)
-    figure = Figure(figsize=(max(5.2, 2.4 * across + 1.2), 2.7 * down + 0.9), layout="constrained")
+    width = max(2.4, 0.5 * len(places))  # inches of a panel: room for the numbers below it
+    figure = Figure(figsize=(max(5.2, width * across + 1.2), 2.7 * down + 0.9), layout="constrained")
     grid = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
     set_scales(grid[0, 0], done, places, y)
     for axes, of_panel in itertools.zip_longest(grid.flat, panels):
         if of_panel is None:
             axes.set_axis_off()
             continue
-        axes.set_title(", ".join(told(name, value) for name, value in zip(panel, of_panel, strict=True) if value is not None))
+        axes.set_title(", ".join(told(name, value) for name, value in zip(panel, of_panel, strict=True) if value is not None), fontsize=9)
         mine = [row for row in rows if tuple(row.get(name) for name in panel) == of_panel]
         for value, ink in zip(lines, ramp(len(lines)), strict=True):
             draw_line(axes, [row for row in mine if row.get(line) == value], x, places, y, told(line, value), ink)
@@ -47,7 +49,7 @@ def draw(rows):
     figure.supxlabel("\n".join(textwrap.wrap(caption(rows), int(15 * figure.get_figwidth()))), fontsize=8, color=LIGHT.quiet)
     figure.draw_without_rendering()  # only now is it known where the lines end
     for axes in figure.axes:
-        spread(axes.texts)
+        spread([text for text in axes.texts if isinstance(text, Annotation)])
     return figure
 
 
@@ -68,8 +70,13 @@ def is_number(value):
 
 
 def roles(rows):
-    """Which option goes along the axis, which makes the lines, and which make the panels (None and () where fewer vary)."""
-    varies = [name for name in options(rows) if name != "seed" and len(values(rows, name)) > 1]
+    """Which option goes along the axis, which makes the lines, and which make the panels (None and () where fewer vary).
+
+    What is another for another method, but one for each, is no choice: a learning rate that was not asked for, a dial that one of them has.
+    """
+    methods = [[row for row in rows if row["method"] == method] for method in values(rows, "method")]
+    varies = ["method"] if len(methods) > 1 else []
+    varies += [name for name in options(rows) if name not in ("seed", "method") and any(len(values(mine, name)) > 1 for mine in methods)]
     numbers = [name for name in varies if all(value is None or is_number(value) for value in values(rows, name))]
     x = max(numbers or varies[:1], key=lambda name: (len(values(rows, name)), name == "learning_rate"), default=None)
     others = [name for name in varies if name not in numbers and name != x] + [name for name in numbers if name != x]
@@ -98,7 +105,9 @@ def draw_line(axes, rows, x, places, y, label, ink):
         return
     if rows[0].get(x) is None and x is not None:  # a method that has no such dial: the same all along
         heights = [row[y] for row in rows if row["status"] == "done"]
-        if heights:
+        if not heights:
+            axes.text(0.5, 0.9, f"{label} diverged".strip(), transform=axes.transAxes, ha="center", color=ink)
+        else:
             axes.axhline(np.mean(heights), color=ink, linestyle=":")
             axes.annotate(label, (1, np.mean(heights)), (4, 0), ("axes fraction", "data"), "offset points", va="center", color=ink)
         return
@@ -111,13 +120,13 @@ def draw_line(axes, rows, x, places, y, label, ink):
             continue
         ends.append(where(place))
         means.append(np.mean(heights) if len(heights) == len(at) else np.nan)
-        axes.plot([where(place)] * len(heights), heights, ".", color=ink, markersize=5, alpha=0.5, markeredgewidth=0)
+        axes.plot([where(place)] * len(heights), heights, ".", color=ink, markersize=6, alpha=0.5, markeredgewidth=0)
         if len(heights) < len(at):
             axes.plot(where(place), 0.97, "x", color=ink, transform=axes.get_xaxis_transform(), clip_on=False)
-    axes.plot(ends, means, "-", color=ink)
+    axes.plot(ends, means, "o-" if where is float else "o", color=ink, markersize=4)  # words have no order to be joined in
     known = np.flatnonzero(np.isfinite(means))
-    if len(known) and label:
-        end = ends[known[-1]], means[known[-1]]
+    if label:
+        end = (ends[known[-1]], means[known[-1]]) if len(known) else (ends[-1], axes.get_ylim()[1])  # beside its crosses
         axes.annotate(label, end, (6, 0), "data", "offset points", va="center", color=ink, annotation_clip=False)
 
 
