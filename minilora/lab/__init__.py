@@ -13,7 +13,7 @@ and a docstring that says claim, source, set-up, what must be seen, and what thi
 
 import importlib
 
-NAMES = ("scale", "intruders", "merge_drift", "projection", "depth", "frozen_backward")
+NAMES = ("alpha", "scale", "initialisation", "intruders", "merge_drift", "projection", "depth", "frozen_backward")
 
 
 def find(name):
