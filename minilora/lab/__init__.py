@@ -13,7 +13,7 @@ and a docstring that says claim, source, set-up, what must be seen, and what thi
 
 import importlib
 
-NAMES = ("alpha", "scale", "initialisation", "intruders", "merge_drift", "projection", "depth", "frozen_backward")
+NAMES = ("alpha", "scale", "initialisation", "intruders", "merge_drift", "projection", "depth", "frozen_backward", "parameters_and_rank")
 
 
 def find(name):
