@@ -21,10 +21,11 @@ def check(name, function, seed=0, strict=False):
     AssertionError where it is not right, if `strict` or MINILORA_STRICT=1 asks for it, as for a grader; nothing is raised otherwise.
     """
     try:
-        verdict = judge(name, find(name, EXERCISES), function, seed)
+        exercise = find(name, EXERCISES)
     except ValueError as error:
         print(error)
         return
+    verdict = judge(name, exercise, function, seed)
     if verdict.state != "right" and (strict or os.environ.get("MINILORA_STRICT") == "1"):
         raise AssertionError(text(verdict))
     show(verdict)

@@ -147,7 +147,7 @@ def describe(value):
     if isinstance(value, Number | np.ndarray | str):
         return f"= {float(value):g}" if isinstance(value, float | np.ndarray) else f"= {value!r}"
     if isinstance(value, list | tuple):
-        return f"(a {type(value).__name__} of {len(value)})"
+        return f"= {value}" if len(str(value)) <= 80 else f"(a {type(value).__name__} of {len(value)})"
     return f"({type(value).__name__})"
 
 

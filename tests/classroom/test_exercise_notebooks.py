@@ -5,7 +5,7 @@ import re
 import pytest
 from student_functions import SOURCES
 
-from minilora.classroom.themes import EXERCISES
+from minilora.classroom.themes import EXERCISES, THEMES
 from minilora.cli import main
 
 pytest.importorskip("jupytext")
@@ -65,6 +65,18 @@ def test_the_teacher_s_version_passes_strictly_with_its_hidden_tests(path, capsy
         exec(text, space)
     said = capsys.readouterr().out.splitlines()
     assert said and all(line.endswith(": right") for line in said)
+
+
+def test_the_tables_say_how_many_exercises_and_minutes_there_are():
+    text, rows = (SOURCES[0].parents[1] / "README.md").read_text(), []
+    for path, exercises in zip(SOURCES, THEMES.values(), strict=True):
+        cards = re.findall(r"^# \*Difficulty (\d) of 5, about (\d+) minutes", path.read_text(), re.M)
+        minutes, gradients = sum(int(each) for _, each in cards), sum(exercise.gradient for exercise in exercises.values())
+        assert f"*{len(cards)} exercises, about {minutes} minutes.*" in path.read_text()
+        hardest = sorted(difficulty for difficulty, _ in cards)
+        assert f"({path.stem}.ipynb) | {len(cards)} | {gradients} | {minutes} | {hardest[0]} to {hardest[-1]} |" in text
+        rows.append((len(cards), gradients))
+    assert "{} functions of one to six lines, {} of them".format(*map(sum, zip(*rows, strict=True))) in text
 
 
 def test_nbgrader_s_marks_are_whole():
