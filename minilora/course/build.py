@@ -1,6 +1,7 @@
 """Builds notebooks: FOLDER/src/NN_name.py becomes FOLDER/NN_name.ipynb.
 
-A source with solutions in it is an exercise: it loses them, and is not run. Every other is a lesson: it is run, and its outputs are kept.
+A source with solutions in it is an exercise: it loses them, and is not run. Every other is a lesson: it is run, its outputs are kept, and
+one of its pictures is put into FOLDER/thumbnails/.
 """
 
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from minilora.classroom.convert import has_solutions, student, with_seed
 from minilora.course import source
 from minilora.course.execute import execute
+from minilora.course.thumbnails import thumbnail
 from minilora.course.tidy import tidy
 from minilora.files.atomic import write_bytes
 
@@ -58,6 +60,7 @@ def build(path, run, seconds, seed=None):
             raise ValueError(f"{path}: {error}") from None
         tidy(notebook)
         notebook.metadata["minilora"] = {"seconds": round(took)}
+        write_bytes(path.parent.parent / "thumbnails" / f"{path.stem}.png", thumbnail(notebook))
     write_bytes(target(path), source.to_bytes(notebook))
     return took
 

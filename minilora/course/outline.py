@@ -56,6 +56,12 @@ def course(folder):
 
 
 def as_map(outlines, folder="notebooks"):
-    """The map of the course as a table in Markdown: its questions, and how long each takes to run."""
-    rows = [f"| [{each.number}. {each.question}]({folder}/{each.name}.ipynb) | {each.stated} s |" for each in outlines]
-    return "\n".join(["| notebook | runs in |", "|---|---|", *rows])
+    """The map of the course as a table in Markdown: a small picture of each lesson, its question, and how long it takes to run."""
+    rows = []
+    for each in outlines:
+        page = f"{folder}/{each.name}.ipynb"
+        picture = (
+            f'<a href="{page}"><img src="{folder}/thumbnails/{each.name}.png" width="160" alt="A picture from lesson {each.number}"></a>'
+        )
+        rows.append(f"| [{picture}]({page}) | [{each.number}. {each.question}]({page}) | {each.stated} s |")
+    return "\n".join(["| | notebook | runs in |", "|---|---|---|", *rows])
