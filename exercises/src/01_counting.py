@@ -50,10 +50,10 @@ check("lora_params", lora_params, seed=1, strict=True)
 # %% [markdown]
 # ## 2. Alpha is not the scale
 #
-# *Difficulty 1 of 5, about 2 minutes.* **Why it matters:** the most common mistake in LoRA code is to multiply by alpha where alpha / r is
-# meant. It trains, and badly.
+# *Difficulty 1 of 5, about 2 minutes.* **Why it matters:** a common mistake in LoRA code is to multiply by alpha where alpha / r is meant.
+# Nothing stops, and it trains badly.
 #
-# The update is s A B. LoRA sets s from two dials, alpha and the rank, so that a change of rank needs no new learning rate. Return s.
+# The update is s A B. LoRA sets s from two dials, alpha and the rank, so that a change of rank asks for less tuning anew. Return s.
 #
 # <details><summary>Hint</summary>
 #
@@ -137,11 +137,11 @@ check("adapter_params", adapter_params, seed=1, strict=True)
 # %% [markdown]
 # ## 5. The cost of the thin path
 #
-# *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** (x A) B and x (A B) are the same numbers at a very different price; which
+# *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** `(x A) B` and `x (A B)` are the same numbers at a very different price; which
 # bracket comes first decides whether LoRA is cheap.
 #
-# A product of (a, b) with (b, c) takes a b c multiplications and as many additions: 2 a b c operations. How many does (x A) B take, in this
-# order, for x (N, d), A (d, r), B (r, k)?
+# A product of (a, b) with (b, c) takes a b c multiplications and as many additions: 2 a b c operations. How many does `(x A) B` take, in
+# this order, for x (N, d), A (d, r), B (r, k)?
 #
 # <details><summary>Hint</summary>
 #
@@ -167,7 +167,8 @@ check("pair_flops", pair_flops, seed=1, strict=True)
 # %% [markdown]
 # ## 6. What has to fit into memory
 #
-# *Difficulty 3 of 5, about 5 minutes.* **Why it matters:** the optimiser, not the model, is what full fine-tuning runs out of memory on.
+# *Difficulty 3 of 5, about 5 minutes.* **Why it matters:** in full fine-tuning the gradient and the two moments take three times the memory
+# of the weights that train.
 #
 # The frozen base is held in bfloat16, 2 bytes a number. The adapter's numbers come on top of it; each is held in float32, 4 bytes, and so
 # are its gradient and its two moments in AdamW. How many bytes are that? (Activations are left out.)

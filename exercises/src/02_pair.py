@@ -1,10 +1,10 @@
 # %% [markdown]
 # # Exercises 2. The low-rank pair: product and merge
 #
-# W' = W + s A B, in five short functions: what a product of thin matrices is made of, the forward pass, the merge, and the way a pair
+# `W' = W + s A B`, in five short functions: what a product of thin matrices is made of, the forward pass, the merge, and the way a pair
 # starts so that the model begins as the base.
 #
-# Rows are tokens, y = x W. W (d, k), A (d, r), B (r, k), s = alpha / r.
+# Rows are tokens, `y = x W`. W (d, k), A (d, r), B (r, k), s = alpha / r.
 #
 # *5 exercises, about 24 minutes.*
 
@@ -79,7 +79,7 @@ check("delta", delta, seed=1, strict=True)
 #
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** this line runs in every adapted layer of every LoRA.
 #
-# Return y = x W + s (x A) B. Take the products in the order that the brackets ask for: A B is never formed.
+# Return `y = x W + s (x A) B`. Take the products in the order that the brackets ask for: A B is never formed.
 #
 # <details><summary>Hint</summary>
 #
@@ -113,7 +113,7 @@ check("lora_forward", lora_forward, seed=1, strict=True)
 #
 # <details><summary>Hint</summary>
 #
-# x W + s x A B: take x out of the bracket. `W += ...` changes the base.
+# `x W + s x A B`: take x out of the bracket. `W += ...` changes the base.
 #
 # </details>
 

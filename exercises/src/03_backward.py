@@ -9,8 +9,8 @@
 # and a loss hands you dy (N, k), its gradient with respect to y. Each exercise brings one gradient back through one line. The check knows
 # no formula: it nudges every number of the input up and down, looks how the loss moves (central differences), and compares.
 #
-# **Two rules are enough.** A gradient has the shape of what it belongs to; and for y = a b (matrices), da = dy b.T and db = a.T dy. If the
-# shapes fit in one way only, that way is right.
+# **Two rules are enough.** A gradient has the shape of what it belongs to; and for y = a b (matrices), `da = dy b.T` and `db = a.T dy`. If
+# the shapes fit in one way only, that way is right.
 #
 # *11 exercises, about 67 minutes.*
 
@@ -28,7 +28,7 @@ example("lora_dz")  # what the first check hands to your function
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** dz is the narrow bridge: all that A and the layers below will learn of the loss
 # by the low-rank path passes through these r numbers a token.
 #
-# y = x W + s z B. Given dy (N, k), return dz, the gradient with respect to z (N, r).
+# `y = x W + s z B`. Given dy (N, k), return dz, the gradient with respect to z (N, r).
 #
 # <details><summary>Hint</summary>
 #
@@ -57,7 +57,7 @@ check("lora_dz", lora_dz, seed=1, strict=True)
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** B starts at zero and A at random, so at the first step dB is the only gradient
 # that is not zero.
 #
-# y = x W + s z B. Given dy and z = x A, return dB (r, k).
+# `y = x W + s z B`. Given dy and `z = x A`, return dB (r, k).
 #
 # <details><summary>Hint</summary>
 #
@@ -86,7 +86,7 @@ check("lora_dB", lora_dB, seed=1, strict=True)
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** here x is needed again, and that is why a forward pass has to keep its inputs in
 # memory.
 #
-# z = x A, and you have dz. Return dA (d, r).
+# `z = x A`, and you have dz. Return dA (d, r).
 #
 # <details><summary>Hint</summary>
 #
@@ -115,7 +115,7 @@ check("lora_dA", lora_dA, seed=1, strict=True)
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** the layers below learn through dx. Forget one of the two paths and they learn
 # something else, without any error message.
 #
-# x goes into y by x W, and into z by z = x A. Given dy and dz, return dx (N, d).
+# x goes into y by x W, and into z by `z = x A`. Given dy and dz, return dx (N, d).
 #
 # <details><summary>Hint</summary>
 #
@@ -175,7 +175,7 @@ check("lora_backward", lora_backward, seed=1, strict=True)
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** it shows what LoRA sees of the gradient that full fine-tuning would use: its
 # shadow on B's rows and on A's columns.
 #
-# Merge first: W' = W + s A B, and suppose that G (d, k), the gradient with respect to W', is known. Return dA and dB.
+# Merge first: `W' = W + s A B`, and suppose that G (d, k), the gradient with respect to W', is known. Return dA and dB.
 #
 # <details><summary>Hint</summary>
 #
@@ -204,7 +204,7 @@ check("pair_gradient", pair_gradient, seed=1, strict=True)
 # *Difficulty 2 of 5, about 4 minutes.* **Why it matters:** methods that learn a strength for each layer need it, and it is the same thought
 # as for a bias or a gain.
 #
-# y = x W + s z B. Suppose that s could be trained: return ds, one number.
+# `y = x W + s z B`. Suppose that s could be trained: return ds, one number.
 #
 # <details><summary>Hint</summary>
 #
@@ -233,7 +233,7 @@ check("scale_gradient", scale_gradient, seed=1, strict=True)
 # *Difficulty 4 of 5, about 8 minutes.* **Why it matters:** the mask must be the same one in both passes, and on the same path: drop parts
 # of the frozen path and the base is damaged.
 #
-# Now z = (x * mask) A, where mask (N, d) holds 0 or 1 / (1 - p); the frozen path sees all of x. Return dx, dA, dB.
+# Now `z = (x * mask) A`, where mask (N, d) holds 0 or 1 / (1 - p); the frozen path sees all of x. Return dx, dA, dB.
 #
 # <details><summary>Hint</summary>
 #
@@ -264,7 +264,7 @@ check("dropout_backward", dropout_backward, seed=1, strict=True)
 # *Difficulty 2 of 5, about 4 minutes.* **Why it matters:** q, k and v read the same x, so three gradients meet in one array. To add in
 # place saves an array and a pass through memory.
 #
-# dx already holds what other layers have sent back. Add the part of y = x W to it, in place; return nothing.
+# dx already holds what other layers have sent back. Add the part of `y = x W` to it, in place; return nothing.
 #
 # <details><summary>Hint</summary>
 #
@@ -293,12 +293,13 @@ check("accumulate_dx", accumulate_dx, seed=1, strict=True)
 # *Difficulty 4 of 5, about 8 minutes.* **Why it matters:** it is how a model learns new letters or words. The lookup is a product with
 # one-hot rows that nobody writes out.
 #
-# x = E[tokens] + s A[tokens] B, with A (V, r) and B (r, d): a row of A for each token of the vocabulary. Given dx (N, d), return dA and dB.
+# `x = E[tokens] + s A[tokens] B`, with A (V, r) and B (r, d): a row of A for each token of the vocabulary. Given dx (N, d), return dA and
+# dB.
 #
 # <details><summary>Hint</summary>
 #
-# With z = A[tokens] (N, r) this is the old backward pass. On the last way, from dz to dA, row i of dz goes to row tokens[i] of dA, and rows
-# of the same token are added: `np.add.at`.
+# With `z = A[tokens]` (N, r) this is the old backward pass. On the last way, from dz to dA, row i of dz goes to row tokens[i] of dA, and
+# rows of the same token are added: `np.add.at`.
 #
 # </details>
 
@@ -330,8 +331,8 @@ check("embedding_pair_backward", embedding_pair_backward, seed=1, strict=True)
 #
 # <details><summary>Hint</summary>
 #
-# Loop over `np.ndindex(x.shape)`; an array that is h at one entry and zero elsewhere can be added and subtracted. The distance between
-# x + h and x - h is not h.
+# Loop over `np.ndindex(x.shape)`; an array that is h at one entry and zero elsewhere can be added and subtracted. The distance between x +
+# h and x - h is not h.
 #
 # </details>
 

@@ -22,7 +22,7 @@ example("linear_backward")  # what the first check hands to your function
 #
 # *Difficulty 1 of 5, about 4 minutes.* **Why it matters:** of these two lines LoRA keeps the first and drops the second.
 #
-# y = x W. Return dx and dW.
+# `y = x W`. Return dx and dW.
 #
 # <details><summary>Hint</summary>
 #
@@ -50,7 +50,7 @@ check("linear_backward", linear_backward, seed=1, strict=True)
 #
 # *Difficulty 1 of 5, about 2 minutes.* **Why it matters:** BitFit trains biases and nothing else, and this line is its whole backward pass.
 #
-# y = x W + b, where b (k,) is added to every row. Return db.
+# `y = x W + b`, where b (k,) is added to every row. Return db.
 #
 # <details><summary>Hint</summary>
 #
@@ -78,11 +78,11 @@ check("bias_backward", bias_backward, seed=1, strict=True)
 #
 # *Difficulty 2 of 5, about 6 minutes.* **Why it matters:** every Llama, Qwen and Mistral has it in its MLP.
 #
-# y = x sigmoid(x), entry by entry. Return dx. (sigmoid(x) = 1 / (1 + exp(-x)), and its derivative is sigmoid (1 - sigmoid).)
+# `y = x sigmoid(x)`, entry by entry. Return dx. (`sigmoid(x) = 1 / (1 + exp(-x))`, and its derivative is `sigmoid (1 - sigmoid)`.)
 #
 # <details><summary>Hint</summary>
 #
-# Product rule: sigmoid + x sigmoid (1 - sigmoid). Then the chain rule: times dy.
+# Product rule: `sigmoid + x sigmoid (1 - sigmoid)`. Then the chain rule: times dy.
 #
 # </details>
 
@@ -107,7 +107,7 @@ check("silu_backward", silu_backward, seed=1, strict=True)
 #
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** a gate decides how much of `up` passes; both have to learn.
 #
-# h = silu(gate) * up, entry by entry. Return dgate and dup.
+# `h = silu(gate) * up`, entry by entry. Return dgate and dup.
 #
 # <details><summary>Hint</summary>
 #
@@ -134,15 +134,15 @@ check("swiglu_backward", swiglu_backward, seed=1, strict=True)
 # %% [markdown]
 # ## 5. RMSNorm
 #
-# *Difficulty 4 of 5, about 12 minutes.* **Why it matters:** it stands before every attention and every MLP, and it is the backward pass
-# that is most often wrong.
+# *Difficulty 4 of 5, about 12 minutes.* **Why it matters:** it stands before every attention and every MLP, and one of its two terms is
+# easily forgotten.
 #
-# y = n * gain with n = x * rstd and rstd = 1 / sqrt(mean(x^2) + eps), the mean over the features of a token. Return dx.
+# `y = n * gain` with `n = x * rstd` and `rstd = 1 / sqrt(mean(x^2) + eps)`, the mean over the features of a token. Return dx.
 #
 # <details><summary>Hint</summary>
 #
-# First dn = dy * gain. If rstd were constant, dx would be dn * rstd. It is not: rstd falls as x grows, which takes away n times mean(dn *
-# n), per token.
+# First `dn = dy * gain`. If rstd were constant, dx would be `dn * rstd`. It is not: rstd falls as x grows, which takes away n times
+# `mean(dn * n)`, per token.
 #
 # </details>
 
@@ -166,10 +166,10 @@ check("rmsnorm_backward", rmsnorm_backward, seed=1, strict=True)
 # %% [markdown]
 # ## 6. The gain of a norm
 #
-# *Difficulty 2 of 5, about 4 minutes.* **Why it matters:** training the gains alone is a method of its own, with fewer numbers than any
-# LoRA.
+# *Difficulty 2 of 5, about 4 minutes.* **Why it matters:** training the gains alone is a method of its own, with fewer numbers than a LoRA
+# of rank 1 on all layers.
 #
-# The same layer: y = n * gain. Return dgain (d,).
+# The same layer: `y = n * gain`. Return dgain (d,).
 #
 # <details><summary>Hint</summary>
 #
@@ -199,7 +199,7 @@ check("rmsnorm_gain_backward", rmsnorm_gain_backward, seed=1, strict=True)
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** exp(1000) is infinite in floats, and infinite divided by infinite is not a
 # number; one such entry ruins a training run.
 #
-# p = exp(s) / sum(exp(s)) for each row. Scores of 1000 and of -1000 must come out right.
+# `p = exp(s) / sum(exp(s))` for each row. Scores of 1000 and of -1000 must come out right.
 #
 # <details><summary>Hint</summary>
 #
@@ -228,11 +228,11 @@ check("softmax", softmax, seed=1, strict=True)
 #
 # *Difficulty 3 of 5, about 8 minutes.* **Why it matters:** this is the heart of attention's backward pass.
 #
-# p = softmax(s), row by row. Given dp and p, return ds.
+# `p = softmax(s)`, row by row. Given dp and p, return ds.
 #
 # <details><summary>Hint</summary>
 #
-# The derivative of p_i by s_j is p_i ((i = j) - p_j). Summed up: p times (dp less the mean of dp under p).
+# The derivative of p_i by s_j is `p_i ((i = j) - p_j)`. Summed up: p times (dp less the mean of dp under p).
 #
 # </details>
 
@@ -256,7 +256,7 @@ check("softmax_backward", softmax_backward, seed=1, strict=True)
 #
 # *Difficulty 3 of 5, about 8 minutes.* **Why it matters:** the loss has no dy above it: this is the first gradient of all.
 #
-# The loss is the mean over N tokens of -log softmax(logits)[target]. Return dlogits.
+# The loss is the mean over N tokens of `-log softmax(logits)[target]`. Return dlogits.
 #
 # <details><summary>Hint</summary>
 #
@@ -288,7 +288,7 @@ check("cross_entropy_backward", cross_entropy_backward, seed=1, strict=True)
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** words that occur twice in a sentence must learn from both places. NumPy's
 # shortest line forgets one of them.
 #
-# x = E[tokens]. Return dE (V, d); V is given.
+# `x = E[tokens]`. Return dE (V, d); V is given.
 #
 # <details><summary>Hint</summary>
 #
@@ -319,7 +319,7 @@ check("embedding_backward", embedding_backward, seed=1, strict=True)
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** positions enter a Llama as rotations of q and k; there are two ways to pair the
 # features, and mixing them up is a classic.
 #
-# The first half of a token's features (a) and the second half (b) are rotated together: y = [a cos - b sin, b cos + a sin], with cos and
+# The first half of a token's features (a) and the second half (b) are rotated together: `y = [a cos - b sin, b cos + a sin]`, with cos and
 # sin (T, c/2). Return dx (T, c).
 #
 # <details><summary>Hint</summary>
@@ -349,7 +349,7 @@ check("rope_backward", rope_backward, seed=1, strict=True)
 #
 # *Difficulty 2 of 5, about 4 minutes.* **Why it matters:** half of attention's backward pass is an old friend.
 #
-# o = p v, with the attention weights p (T, S) and the values v (S, c). Return dp and dv.
+# `o = p v`, with the attention weights p (T, S) and the values v (S, c). Return dp and dv.
 #
 # <details><summary>Hint</summary>
 #
@@ -378,7 +378,7 @@ check("attention_values_backward", attention_values_backward, seed=1, strict=Tru
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** with this, `softmax_backward` and the exercise before, you have written the
 # backward pass of attention.
 #
-# s = q k.T / sqrt(c), with q (T, c) and k (S, c). Given ds (T, S), return dq and dk.
+# `s = q k.T / sqrt(c)`, with q (T, c) and k (S, c). Given ds (T, S), return dq and dk.
 #
 # <details><summary>Hint</summary>
 #

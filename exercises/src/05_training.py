@@ -19,8 +19,8 @@ example("corrected_mean")  # what the first check hands to your function
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** both of Adam's moments are such means, and without the correction the first
 # steps are far too short or too long.
 #
-# m starts at zero, and each gradient g moves it a little: m becomes beta m + (1 - beta) g. After all the rows of `gradients` have come by,
-# return m / (1 - beta^t), where t is how many there were.
+# m starts at zero, and each gradient g moves it a little: m becomes `beta m + (1 - beta) g`. After all the rows of `gradients` have come
+# by, return `m / (1 - beta^t)`, where t is how many there were.
 #
 # <details><summary>Hint</summary>
 #
@@ -49,11 +49,11 @@ check("corrected_mean", corrected_mean, seed=1, strict=True)
 # %% [markdown]
 # ## 2. One step of AdamW
 #
-# *Difficulty 4 of 5, about 10 minutes.* **Why it matters:** it is the optimiser behind nearly every fine-tuning run, and "decoupled" is one
-# line's place.
+# *Difficulty 4 of 5, about 10 minutes.* **Why it matters:** it is the optimiser behind most fine-tuning runs, and "decoupled" is one line's
+# place.
 #
-# Update the moments, m with g and beta1, v with g^2 and beta2. Correct both by 1 - beta^t, as before. Then p shrinks by the factor 1 - rate
-# decay, and loses rate m' / (sqrt(v') + epsilon). Return the new p, m, v as new arrays.
+# Update the moments, m with g and beta1, v with g^2 and beta2. Correct both by `1 - beta^t`, as before. Then p shrinks by the factor `1 -
+# rate decay`, and loses `rate m' / (sqrt(v') + epsilon)`. Return the new p, m, v as new arrays.
 #
 # <details><summary>Hint</summary>
 #
@@ -111,11 +111,12 @@ check("clip_factors", clip_factors, seed=1, strict=True)
 # %% [markdown]
 # ## 4. Warm up, then half a cosine
 #
-# *Difficulty 3 of 5, about 8 minutes.* **Why it matters:** of all dials the learning rate matters most; this curve is the usual way to turn
-# it.
+# *Difficulty 3 of 5, about 8 minutes.* **Why it matters:** the learning rate is the dial to set first, and this curve is a usual way to
+# turn it.
 #
-# Return the share of the learning rate for the steps 0 to steps - 1. While step < warmup it is (step + 1) / warmup. After that it falls
-# from 1 along half a cosine towards the floor: with q = (step - warmup) / (steps - warmup) it is floor + (1 - floor) (1 + cos(pi q)) / 2.
+# Return the share of the learning rate for the steps 0 to steps - 1. While step < warmup it is `(step + 1) / warmup`. After that it falls
+# from 1 along half a cosine towards the floor: with `q = (step - warmup) / (steps - warmup)` it is `floor + (1 - floor) (1 + cos(pi q)) /
+# 2`.
 #
 # <details><summary>Hint</summary>
 #

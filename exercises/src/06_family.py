@@ -1,7 +1,7 @@
 # %% [markdown]
 # # Exercises 6. The family and the rivals
 #
-# Each method that came after LoRA changes one line of it, and each rival puts its few numbers somewhere else. Here is that one line of
+# Most methods that came after LoRA change one line of it, and each rival puts its few numbers somewhere else. Here is that one line of
 # each, mostly backwards.
 #
 # *9 exercises, about 61 minutes.*
@@ -17,8 +17,8 @@ example("rslora_scale")  # what the first check hands to your function
 # %% [markdown]
 # ## 1. rsLoRA
 #
-# *Difficulty 1 of 5, about 2 minutes.* **Why it matters:** with alpha / r the update shrinks as the rank grows, and high ranks learn more
-# slowly than they could.
+# *Difficulty 1 of 5, about 2 minutes.* **Why it matters:** with alpha / r the update shrinks as the rank grows, and high ranks, its author
+# says, learn more slowly than they could.
 #
 # rsLoRA divides alpha by something that grows more slowly: the square root of the rank. Return its scale.
 #
@@ -78,8 +78,8 @@ check("column_norms", column_norms, seed=1, strict=True)
 # *Difficulty 3 of 5, about 8 minutes.* **Why it matters:** DoRA's authors hold the lengths c constant in the backward pass to save memory;
 # what remains is this.
 #
-# y = (m / c) u, where u (N, k) is what LoRA would give, m (k,) the trained magnitudes and c (k,) the lengths, held constant. Return dm and
-# du.
+# `y = (m / c) u`, where u (N, k) is what LoRA would give, m (k,) the trained magnitudes and c (k,) the lengths, held constant. Return dm
+# and du.
 #
 # <details><summary>Hint</summary>
 #
@@ -107,7 +107,7 @@ check("dora_backward", dora_backward, seed=1, strict=True)
 #
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** one number a feature, and the whole method is a multiplication.
 #
-# y = u l, where l (k,), here `stretch`, multiplies the columns of u = x W. Return du and the gradient of the stretch.
+# `y = u l`, where l (k,), here `stretch`, multiplies the columns of `u = x W`. Return du and the gradient of the stretch.
 #
 # <details><summary>Hint</summary>
 #
@@ -136,11 +136,11 @@ check("ia3_backward", ia3_backward, seed=1, strict=True)
 # *Difficulty 4 of 5, about 10 minutes.* **Why it matters:** the pair is random, frozen, and shared by all layers; only two vectors a layer
 # learn.
 #
-# The low-rank path is y = ((u a) B) b with u = x A (N, r), where a (r,) and b (k,) multiply columns. Return da and db.
+# The low-rank path is `y = ((u a) B) b` with `u = x A` (N, r), where a (r,) and b (k,) multiply columns. Return da and db.
 #
 # <details><summary>Hint</summary>
 #
-# Name what stands in the middle: v = u a (N, r) and w = v B (N, k), so y = w b. Then go back one line at a time.
+# Name what stands in the middle: `v = u a` (N, r) and `w = v B` (N, k), so `y = w b`. Then go back one line at a time.
 #
 # </details>
 
@@ -167,7 +167,7 @@ check("vera_backward", vera_backward, seed=1, strict=True)
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** with A frozen nobody needs x after the forward pass, and activations are where
 # the memory goes.
 #
-# LoRA's layer with A frozen. From dy and z = x A, without x, return dx and dB.
+# LoRA's layer with A frozen. From dy and `z = x A`, without x, return dx and dB.
 #
 # <details><summary>Hint</summary>
 #
@@ -229,8 +229,8 @@ check("pissa_init", pissa_init, seed=1, strict=True)
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** a prefix is learned keys and values that every text sees before its own; no
 # weight changes at all.
 #
-# keys = [K; k]: the learned K (p, c) stands before the text's own k in each row of the batch. Given dkeys (batch, p + T, c), return dK (p,
-# c) and dk (batch, T, c).
+# `keys = [K; k]`: the learned K (p, c) stands before the text's own k in each row of the batch. Given dkeys (batch, p + T, c), return dK
+# (p, c) and dk (batch, T, c).
 #
 # <details><summary>Hint</summary>
 #
@@ -259,7 +259,7 @@ check("prefix_backward", prefix_backward, seed=1, strict=True)
 # *Difficulty 4 of 5, about 10 minutes.* **Why it matters:** the oldest of them, of 2019. The relu between its matrices is why it cannot be
 # merged.
 #
-# o = h + relu(z) U with z = h D, D (d, m), U (m, d). Return dh, dD and dU.
+# `o = h + relu(z) U` with `z = h D`, D (d, m), U (m, d). Return dh, dD and dU.
 #
 # <details><summary>Hint</summary>
 #

@@ -23,7 +23,7 @@ example("best_rank")  # what the first check hands to your function
 #
 # <details><summary>Hint</summary>
 #
-# `np.linalg.svd(W, full_matrices=False)` gives U, sigma, Vt, largest first: W is (U * sigma) @ Vt.
+# `np.linalg.svd(W, full_matrices=False)` gives U, sigma, Vt, largest first: W is `(U * sigma) @ Vt`.
 #
 # </details>
 
@@ -76,14 +76,14 @@ check("rank_holding", rank_holding, seed=1, strict=True)
 # %% [markdown]
 # ## 3. Learn a factorisation
 #
-# *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** gradient descent along these two lines finds the truncated SVD, one singular
-# direction after the other.
+# *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** from a small start, from a small start, from a small start, gradient descent
+# along these two lines finds the truncated SVD, one singular direction after the other.
 #
 # The loss is half the sum of the squares of A B - T. Return dA and dB.
 #
 # <details><summary>Hint</summary>
 #
-# The gradient of the loss with respect to the product A B is E = A B - T.
+# The gradient of the loss with respect to the product A B is `E = A B - T`.
 #
 # </details>
 
@@ -106,16 +106,16 @@ check("factor_gradient", factor_gradient, seed=1, strict=True)
 # %% [markdown]
 # ## 4. Winograd: four products in place of six
 #
-# *Difficulty 4 of 5, about 12 minutes.* **Why it matters:** convolutions in phones and browsers run on it. Like LoRA it is a sum of few
-# products, but an exact one.
+# *Difficulty 4 of 5, about 12 minutes.* **Why it matters:** it is how small filters are made fast. Like LoRA it is a sum of few products,
+# but an exact one.
 #
-# A filter g of 3 taps over 4 inputs x gives two outputs, y0 = x0 g0 + x1 g1 + x2 g2 and y1 = x1 g0 + x2 g1 + x3 g2: six products. Winograd
-# takes four, m, from which y0 = m0 + m1 + m2 and y1 = m1 - m2 - m3. Two are m0 = (x0 - x2) g0 and m3 = (x1 - x3) g2. Find m1 and m2, each a
-# sum of inputs times a sum of taps; return all four.
+# A filter g of 3 taps over 4 inputs x gives two outputs, `y0 = x0 g0 + x1 g1 + x2 g2` and `y1 = x1 g0 + x2 g1 + x3 g2`: six products.
+# Winograd takes four, m, from which `y0 = m0 + m1 + m2` and `y1 = m1 - m2 - m3`. Two are `m0 = (x0 - x2) g0` and `m3 = (x1 - x3) g2`. Find
+# m1 and m2, each a sum of inputs times a sum of taps; return all four.
 #
 # <details><summary>Hint</summary>
 #
-# y0 - m0 = x1 g1 + x2 (g0 + g2). Work out y1 + m3 likewise. Their sum is 2 m1, and it factors.
+# `y0 - m0 = x1 g1 + x2 (g0 + g2)`. Work out y1 + m3 likewise. Their sum is 2 m1, and it factors.
 #
 # </details>
 

@@ -52,7 +52,7 @@ check("mixed_forward", mixed_forward, seed=1, strict=True)
 #
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** it is the exact way to add adapters; the rank is the sum of the ranks.
 #
-# Return one pair A, B with A B = s1 A1 B1 + s2 A2 B2, of rank r1 + r2.
+# Return one pair A, B with `A B = s1 A1 B1 + s2 A2 B2`, of rank r1 + r2.
 #
 # <details><summary>Hint</summary>
 #
@@ -78,10 +78,10 @@ check("join_pairs", join_pairs, seed=1, strict=True)
 # %% [markdown]
 # ## 3. What goes wrong if factors are added
 #
-# *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** averaging the files of two adapters, array by array, is often done and is not
-# the sum of the two.
+# *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** to average two adapters file by file, array by array, looks like adding them and
+# is not.
 #
-# (A1 + A2) (B1 + B2) is not A1 B1 + A2 B2. Return what it has too much.
+# `(A1 + A2) (B1 + B2)` is not `A1 B1 + A2 B2`. Return what it has too much.
 #
 # <details><summary>Hint</summary>
 #
@@ -107,7 +107,8 @@ check("cross_terms", cross_terms, seed=1, strict=True)
 # %% [markdown]
 # ## 4. Make an adapter smaller
 #
-# *Difficulty 4 of 5, about 8 minutes.* **Why it matters:** after joining several adapters the rank has grown; most of it can often go.
+# *Difficulty 4 of 5, about 8 minutes.* **Why it matters:** joining adapters makes the rank grow, and this is the best way back to a smaller
+# one.
 #
 # Return a pair of rank r whose product is nearest to A B.
 #
