@@ -12,7 +12,9 @@ HELP = "the common claims about LoRA, what was measured, and the verdict on each
 
 def add_arguments(parser):
     parser.add_argument("--only", type=whole_number, action="append", metavar="N", help="this claim alone; may be given more than once")
-    parser.add_argument("--run", action="store_true", help="run the experiments behind them anew, in place of the tables that are stored")
+    parser.add_argument(
+        "--run", dest="anew", action="store_true", help="run the experiments behind them anew, in place of the tables that are stored"
+    )
     parser.add_argument(
         "--preset", default="class", choices=("smoke", "class", "paper"), help="with --run: how long they may take (%(default)s)"
     )
@@ -29,7 +31,7 @@ def run(args):
 
     claims = [ledger.find(number) for number in args.only or sorted(ledger.CLAIMS)]
     names = list(dict.fromkeys(name for claim in claims for name in claim.tables))
-    tables = measured(names, args) if args.run else ledger.stored_tables(names)
+    tables = measured(names, args) if args.anew else ledger.stored_tables(names)
     answers = {claim: claim.answer({name: tables[name] for name in claim.tables}) for claim in claims}
     if args.write:
         write_bytes(args.write, page(answers).encode())

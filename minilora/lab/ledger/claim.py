@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from minilora import lab
-from minilora.lab.table import stored
+from minilora.lab.table import column, stored
+from minilora.transformer import Config
 
 HOLDS, CONDITION, NOT_HERE, UNSEEN = "holds", "holds with a condition", "does not hold here", "cannot be seen at this size"
 VERDICTS = {
@@ -13,7 +14,7 @@ VERDICTS = {
     NOT_HERE: "what was measured or counted says otherwise",
     UNSEEN: "nothing that fits this project could show it or refute it",
 }
-COMPARISON = "compare"  # a table that is no experiment's: minilora compare makes it
+COMPARISON, FOOTPRINT = "compare", "compare.footprint"  # tables that are no experiment's: minilora compare makes them
 
 
 @dataclass(frozen=True)
@@ -36,10 +37,11 @@ class Claim:
     @property
     def commands(self):
         """What to run, to see for oneself."""
-        runs = ["minilora compare" if name == COMPARISON else f"minilora experiment {name}" for name in self.tables]
-        return ([self.command] if self.command else []) + runs
+        runs = ["minilora compare" if name in (COMPARISON, FOOTPRINT) else f"minilora experiment {name}" for name in self.tables]
+        return list(dict.fromkeys([self.command] * bool(self.command) + runs))
 
 
+HERE = Config()  # the dimensions of stories-base
 CLAIMS = {}
 
 
@@ -60,13 +62,17 @@ def find(number):
     return CLAIMS[number]
 
 
+def told_size(rows, what="stories-base, half a million numbers"):
+    seeds = len(set(column(rows, "seed")))
+    return f"{what}; {seeds} seeds" if seeds > 1 else f"{what}; one seed"
+
+
 def stored_tables(names):
     """Name -> rows, of tables that come with the package. FileNotFoundError where one does not."""
-    return {name: stored(name, "full" if name == COMPARISON else "class") for name in names}
+    return {name: stored(name, "full" if name in (COMPARISON, FOOTPRINT) else "class") for name in names}
 
 
 def run_tables(names, preset, seeds, jobs):
     """Name -> rows, measured now; the comparison of all methods, which takes longer, is the one that comes with the package."""
-    return {
-        name: stored_tables([name])[name] if name == COMPARISON else lab.find(name).run(preset, tuple(range(seeds)), jobs) for name in names
-    }
+    kept = stored_tables([name for name in names if name in (COMPARISON, FOOTPRINT)])
+    return {name: kept[name] if name in kept else lab.find(name).run(preset, tuple(range(seeds)), jobs) for name in names}

@@ -38,16 +38,16 @@ def svd(tables):
     mean, components, _ = pca(raw, r)
     same_theorem = np.allclose((raw - mean) @ components.T @ components, approximate(raw - mean, r))
     measured = (
-        "On a fixed target with white inputs gradient descent on A and B ends at the truncated SVD of what is missing, to 1e-6. Where some directions of "
-        f"the input are larger than others it ends at a weighted SVD, and the plain SVD's loss is {worse:.2f} times as large. PCA is the same theorem on "
-        "centred data. In a network there is no fixed target, and training is no SVD of anything."
+        "On a fixed target with white inputs gradient descent on A and B ends at the truncated SVD of what is missing, to 1e-6. Where "
+        f"some directions of the input are larger than others it ends at a weighted SVD, and the plain SVD's loss is {worse:.2f} times "
+        "as large. PCA is the same theorem on centred data. In a network there is no fixed target, and training is no SVD of anything."
     )
     return Answer(
         CONDITION if equal and weighted and worse > 1 and same_theorem else NOT_HERE, measured, f"a {d} x {k} target, rank {r}, float64"
     )
 
 
-@claim(15, "Winograd's convolution and depthwise convolution are its kin.", command=None)
+@claim(15, "Winograd's convolution and depthwise convolution are its kin.", command="minilora claims --only 15")
 def convolutions(tables):
     At, G, Bt = winograd.transforms(2, 3)  # (2, 4), (4, 3), (4, 4), exact fractions
     products = np.einsum("in,nj,nk->ijk", At, G, Bt)  # (2, 3, 4)
@@ -59,8 +59,9 @@ def convolutions(tables):
     (two, of_two), (four, of_four) = winograd.multiplications(2, 3), winograd.multiplications(4, 3)
     star = convolution.break_even_multiplier(F, size)
     measured = (
-        f"Depthwise-separable layers are low rank in LoRA's sense: each input channel's {F} x {size**2} slice has rank 1, and the break-even is LoRA's, "
-        f"d k / (d + k) = {star:.2f}. Winograd is a sum of few outer products too, but of a tensor and without loss: F(2 x 2, 3 x 3) takes {two} "
-        f"multiplications for {of_two} and F(4 x 4, 3 x 3) {four} for {of_four}, and in exact fractions nothing differs."
+        f"Depthwise-separable layers are low rank in LoRA's sense: each input channel's {F} x {size**2} slice has rank 1, and the "
+        f"break-even is LoRA's, d k / (d + k) = {star:.2f}. Winograd is a sum of few outer products too, but of a tensor and without "
+        f"loss: F(2 x 2, 3 x 3) takes {two} multiplications for {of_two} and F(4 x 4, 3 x 3) {four} for {of_four}, and in exact "
+        "fractions nothing differs."
     )
     return Answer(CONDITION if exact and one else NOT_HERE, measured, "exact, at any size")

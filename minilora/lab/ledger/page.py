@@ -8,8 +8,9 @@ HEAD = """\
 # What is said about LoRA, and what came out
 
 The common account of LoRA makes {count} claims. Each was counted or measured here. This page is written by
-`minilora claims --write docs/claims.md` from the tables in `minilora/lab/tables` and from arithmetic done on the spot; `minilora claims --run`
-measures again. Measured means: on one CPU, mostly with the half a million numbers of `stories-base`. Counted means: at any size.
+`minilora claims --write docs/claims.md` from the tables in `minilora/lab/tables` and from arithmetic done on the spot;
+`minilora claims --run` measures again. Measured means: on one CPU, mostly with the half a million numbers of `stories-base`. Counted means:
+at any size.
 
 """
 
