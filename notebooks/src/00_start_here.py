@@ -4,7 +4,7 @@
 # **You will be able to** say what LoRA trains and what it leaves alone, teach a small language model to talk like a
 # pirate, and find your way through this course.
 #
-# **Run time:** about 20 s on two cores. **You need:** nothing. In Jupyter, `Shift` + `Enter` runs a cell and goes on to
+# **Run time:** about 15 s on two cores. **You need:** nothing. In Jupyter, `Shift` + `Enter` runs a cell and goes on to
 # the next.
 
 # %%

@@ -213,7 +213,7 @@ figure, axes = sheet(caption="r (d + k) / (d k), up to the largest rank that a m
 for d, k, ink in ((5, 8, "#D55E00"), (64, 64, "#0072B2"), (4096, 4096, "#1b1b1b")):
     ranks = np.arange(1, min(d, k) + 1)  # (min(d, k),)
     axes.loglog(ranks, ranks * (d + k) / (d * k), color=ink)
-    axes.annotate(f"{d} x {k}", (1, (d + k) / (d * k)), (6, 10), textcoords="offset points", color=ink)
+    axes.annotate(f"{d} x {k}", (1, (d + k) / (d * k)), (14, -8), textcoords="offset points", color=ink)
     axes.plot(counting.break_even_rank(d, k), 1, "o", color=ink)
 axes.axhline(1, color="#666666", linewidth=1, linestyle=":")
 axes.set(xlabel="rank r", ylabel="size of the pair per size of the matrix")
