@@ -17,7 +17,7 @@ from minilora.lab.trials import read
 
 pytest.importorskip("distributed")
 
-SWEEP = 'base = "small"\ncorpus = "own.txt"\nsteps = 60\nbatch = 8\nlength = 31\nheld_out = 2\nrank = 2\nseed = ' + str(list(range(10)))
+SWEEP = 'base = "small"\ncorpus = "own.txt"\nsteps = 30\nbatch = 8\nlength = 31\nheld_out = 2\nrank = 2\nseed = ' + str(list(range(10)))
 
 
 def wait_for(what, seconds=60):
@@ -31,16 +31,17 @@ def wait_for(what, seconds=60):
 
 @pytest.fixture
 def start(tmp_path, monkeypatch):
-    """start(*arguments) -> a process of python -m ..., which is gone after the test."""
+    """start(*arguments) -> a process of python -m ..., which is gone after the test, and the file of what it says."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MINILORA_OPS", "reference")
     with ExitStack() as stack:
 
         def begin(*arguments):
-            log = stack.enter_context(open(tmp_path / f"{len(list(tmp_path.glob('*.log')))}.log", "w"))
-            process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=log, stderr=log)
+            log = tmp_path / f"{len(list(tmp_path.glob('*.log')))}.log"
+            with open(log, "w") as file:
+                process = subprocess.Popen([sys.executable, "-m", *arguments], stdout=file, stderr=file)
             stack.callback(lambda: (process.kill(), process.wait()))
-            return process
+            return process, log
 
         yield begin
 
@@ -53,9 +54,10 @@ def test_a_worker_that_is_killed_costs_no_row(start, tmp_path):
     start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(scheduler))
     wait_for(scheduler.is_file)
     arguments = ("--scheduler-file", str(scheduler), "--nthreads", "1", "--no-nanny", "--no-dashboard")
-    workers = [start("distributed.cli.dask_worker", *arguments) for _ in range(2)]
+    workers, logs = zip(*(start("distributed.cli.dask_worker", *arguments) for _ in range(2)), strict=True)
+    wait_for(lambda: all("Registered to:" in log.read_text() for log in logs))
     address = json.loads(scheduler.read_text())["address"]
-    sweep = start("minilora", "sweep", "sweep.toml", "--backend", "dask", "--scheduler", address)
+    sweep, said = start("minilora", "sweep", "sweep.toml", "--backend", "dask", "--scheduler", address)
     kept = tmp_path / "sweep" / "trials"
 
     def ran_by(worker):
@@ -64,7 +66,7 @@ def test_a_worker_that_is_killed_costs_no_row(start, tmp_path):
     wait_for(lambda: all(map(ran_by, workers)))
     before = len(list(kept.glob("*.json")))
     os.kill(workers[0].pid, signal.SIGKILL)
-    assert before < 10 and sweep.wait(60) == 0
+    assert before < 10 and sweep.wait(60) == 0, said.read_text()
     rows = table.load(tmp_path / "sweep" / "table.csv")
     assert [row["seed"] for row in rows] == list(range(10)) and all(row["status"] == "done" for row in rows)
     assert {row["process"].rsplit(":")[-1] for row in rows} == {str(worker.pid) for worker in workers}
