@@ -21,7 +21,7 @@ from minilora.analysis.spectrum import stable_rank, truncated_svd
 from minilora.analysis.subspaces import intruders, spike_law
 from minilora.lab.findings import above, below
 from minilora.lab.fit import base, fit
-from minilora.lab.table import column
+from minilora.lab.table import column, unfolded
 from minilora.lab.trials import run_trials
 from minilora.lab.updates import updates
 from minilora.methods import Full, LoRA
@@ -78,11 +78,8 @@ def run(preset="class", seeds=(0, 1, 2), jobs=2):
     spikes = [{"n": dials["n"], "theta": theta, "seed": seed} for theta in dials["thetas"] for seed in seeds]
     runs = [{"method": method, "times": times, "steps": dials["steps"], "seed": seed} for method, times in dials["runs"] for seed in seeds]
     law = [{"part": "law", **row} for row in run_trials(spike, spikes, jobs=jobs, progress=False)]
-    return law + [
-        {"part": "trained", **{name: value for name, value in row.items() if name != "matrices"}, **matrix}
-        for row in run_trials(trained, runs, jobs=jobs, progress=False)
-        for matrix in row["matrices"]
-    ]
+    trials = unfolded(run_trials(trained, runs, jobs=jobs, progress=False), "matrices")
+    return law + [{"part": "trained", **row} for row in trials]
 
 
 def means(rows, name, method, times):

@@ -27,7 +27,9 @@ def stored(name, preset):
     """The rows of an experiment that come with the package; FileNotFoundError where there are none."""
     path = TABLES / f"{name}.{preset}.csv"
     if not path.is_file():
-        raise FileNotFoundError(f"there is no stored table of {name} at preset {preset}: run it, minilora experiment {name} --preset {preset}")
+        raise FileNotFoundError(
+            f"there is no stored table of {name} at preset {preset}: run it, minilora experiment {name} --preset {preset}"
+        )
     return load(path)
 
 
@@ -51,3 +53,8 @@ def value(text):
 def column(rows, name, **where):
     """The values of one column, of the rows whose other columns are as asked."""
     return [row[name] for row in rows if all(row[key] == wanted for key, wanted in where.items())]
+
+
+def unfolded(rows, name):
+    """A row for each of the dictionaries in a row's list called `name`, with the row's other columns before it."""
+    return [{**{key: value for key, value in row.items() if key != name}, **part} for row in rows for part in row[name]]
