@@ -83,7 +83,9 @@ def draw(rows):
             means = np.array([np.mean(column(rows, "progress", scale=scale, optimiser=optimiser, rank=rank)) for rank in ranks])  # (ranks,)
             axes.loglog(ranks, means / means[0], "o-", color=ink, markersize=4)
             slope = np.mean(slopes(rows, scale, optimiser))
-            axes.annotate(f"{scale}: slope {slope:.2f}", (ranks[-1], means[-1] / means[0]), (-4, 6), textcoords="offset points", ha="right", color=ink)
+            axes.annotate(
+                f"{scale}: slope {slope:.2f}", (ranks[-1], means[-1] / means[0]), (-4, 6), textcoords="offset points", ha="right", color=ink
+            )
         axes.set(title=optimiser, xlabel="rank r", xticks=ranks, xticklabels=ranks)
         axes.minorticks_off()
     seeds, width = len(set(column(rows, "seed"))), rows[0]["width"]
