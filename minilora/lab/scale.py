@@ -82,10 +82,10 @@ def draw(rows):
         for scale, ink in zip(SCALES, (LIGHT.row, LIGHT.column), strict=True):
             means = np.array([np.mean(column(rows, "progress", scale=scale, optimiser=optimiser, rank=rank)) for rank in ranks])  # (ranks,)
             axes.loglog(ranks, means / means[0], "o-", color=ink, markersize=4)
-            slope = np.mean(slopes(rows, scale, optimiser))
-            axes.annotate(
-                f"{scale}: slope {slope:.2f}", (ranks[-1], means[-1] / means[0]), (-4, 6), textcoords="offset points", ha="right", color=ink
-            )
+            slope, middle = round(float(np.mean(slopes(rows, scale, optimiser))), 2) + 0.0, len(ranks) // 2  # no "-0.00"
+            beside = {"xytext": (-8, 6) if slope > 0.1 else (8, 6), "ha": "right" if slope > 0.1 else "left"}  # above the line, not on it
+            at = (ranks[middle], means[middle] / means[0])
+            axes.annotate(f"{scale}: slope {slope:.2f}", at, textcoords="offset points", color=ink, **beside)
         axes.set(title=optimiser, xlabel="rank r", xticks=ranks, xticklabels=ranks)
         axes.minorticks_off()
     seeds, width = len(set(column(rows, "seed"))), rows[0]["width"]
