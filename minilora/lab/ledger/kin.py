@@ -43,7 +43,7 @@ def svd(tables):
         "as large. PCA is the same theorem on centred data. In a network there is no fixed target, and training is no SVD of anything."
     )
     return Answer(
-        CONDITION if equal and weighted and worse > 1 and same_theorem else NOT_HERE, measured, f"a {d} x {k} target, rank {r}, float64"
+        CONDITION if equal and weighted and worse > 1 and same_theorem else NOT_HERE, measured, f"a target of {d} x {k}, rank {r}, float64"
     )
 
 

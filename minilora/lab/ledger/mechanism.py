@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from minilora import counting, lowrank
+from minilora import counting, gradcheck, lowrank
 from minilora.lab.ledger.claim import CONDITION, HERE, HOLDS, NOT_HERE, Answer, claim, told_size
 from minilora.lab.modular import NAMES as SPEAKERS
 from minilora.lab.table import column
@@ -96,19 +96,23 @@ def served(tables):
 )
 def formula(tables):
     rng, (N, d, k, r, s) = np.random.default_rng(0), (7, 12, 9, 3, 2.0)
-    x, W, B = (rng.standard_normal(shape) for shape in ((N, d), (d, k), (r, k)))
+    x, W, B, dy = (rng.standard_normal(shape) for shape in ((N, d), (d, k), (r, k), (N, k)))
     A, zero = lowrank.init(d, k, r, rng, dtype=np.float64)  # (d, r), (r, k)
-    two_paths, cache = lowrank.lowrank_forward(x, W, A, B, s)  # (N, k)
-    same = np.allclose(two_paths, x @ lowrank.merge(W, A, B, s), rtol=1e-12, atol=1e-12)
+
+    def two_paths():
+        return lowrank.lowrank_forward(x, W, A, B, s)  # (N, k), cache
+
+    same = np.allclose(two_paths()[0], x @ lowrank.merge(W, A, B, s), rtol=1e-12, atol=1e-12)
     starts = np.array_equal(lowrank.lowrank_forward(x, W, A, zero, s)[0], x @ W)
-    gradients = len(lowrank.lowrank_backward(two_paths, cache)) == 3  # dx, dA, dB
-    measured = (
-        "In float64 the two paths x W + s (x A) B and the one path x W' give the same to 1e-12; with B = 0 the layer is the base bit "
-        "for bit; the backward pass makes dx, dA and dB and no dW, and each agrees with central differences to 1e-7."
-    )
-    return Answer(
-        HOLDS if same and starts and gradients else NOT_HERE, measured, f"{d} x {k}, rank {r}, float64; and at every site of the model"
-    )
+    grads = dict(zip("xAB", lowrank.lowrank_backward(dy, two_paths()[1]), strict=True))
+    right = all(row["ok"] for row in gradcheck.check(lambda: np.vdot(dy, two_paths()[0]), {"x": x, "A": A, "B": B}, grads))
+    facts = {
+        "the two paths x W + s (x A) B and the one path x W' give the same to 1e-12": same,
+        "with B = 0 the layer is the base bit for bit": starts,
+        "the backward pass makes dx, dA and dB and no dW, and they agree with central differences to 1e-7": right,
+    }
+    measured = "In float64: " + "; ".join(("" if true else "NOT ") + said for said, true in facts.items()) + "."
+    return Answer(HOLDS if all(facts.values()) else NOT_HERE, measured, f"{d} x {k}, rank {r}; the command checks every method in a model")
 
 
 @claim(13, "The trainable parameters of a matrix fall from d k to r (d + k).", command="minilora count --d 4096 --k 11008 --rank 8")
