@@ -4,23 +4,12 @@ It holds the method's arrays, AdamW's two moments, the number of steps taken, an
 drawn afresh for each step from (seed, step), so the step is the random state and the position in the data as well.
 """
 
-import hashlib
 import json
 from dataclasses import asdict
 
-import numpy as np
-
 from minilora.files.atomic import save_arrays
+from minilora.files.safetensors import digest as fingerprint  # a checkpoint fits only the base it was trained on
 from minilora.files.safetensors import load_arrays
-
-
-def fingerprint(base):
-    """A hash of the base's names, shapes and bytes: a checkpoint fits only the base it was trained on."""
-    digest = hashlib.sha256()
-    for name in sorted(base):
-        digest.update(f"{name} {base[name].shape} {base[name].dtype}".encode())
-        digest.update(np.ascontiguousarray(base[name]))
-    return digest.hexdigest()
 
 
 def describe(method, recipe, corpus, base):
