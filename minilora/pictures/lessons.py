@@ -46,6 +46,7 @@ def curves(axes, series, xlabel, ylabel, title="", inks=INKS, marker="", **how):
 
 def name_ends(axes, series, inks):
     """The name of each line beside its last point, moved up or down where two would overlap."""
+    axes.autoscale_view()  # otherwise the limits are those of before the lines, until something asks
     ends = [(np.asarray(x)[-1], np.asarray(y)[-1]) for x, y in series.values()]
     heights = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 1]  # (lines,) 0 at the bottom, 1 at the top
     room = axes.figure.get_size_inches()[1] * 0.68  # inches, about: the axes without their labels
@@ -95,7 +96,7 @@ def bars(axes, values, xlabel, title="", write="{:.3g}", inks=(LIGHT.column,)):
 def verdicts(axes, table, rows, columns, title="", yes="✓", no="–"):
     """A grid of truth values, table (rows, columns): a tick on an ink where true, a dash where not."""
     table = np.asarray(table)
-    axes.imshow(table, cmap=LIGHT.values, vmin=-1.6, vmax=1.6, aspect="auto", interpolation="nearest")
+    axes.imshow(table, cmap=LIGHT.values, vmin=-3, vmax=3, aspect="auto", interpolation="nearest")
     for (i, j), true in np.ndenumerate(table):
         axes.text(j, i, yes if true else no, ha="center", va="center", color=LIGHT.ink if true else LIGHT.row, fontsize=10)
     axes.set(title=title, yticks=np.arange(len(rows)), xticks=np.arange(len(columns)))
@@ -109,7 +110,7 @@ def verdicts(axes, table, rows, columns, title="", yes="✓", no="–"):
 def attention(axes, p, letters, title=""):
     """Attention's probabilities p (T, S), 0 on the ground and 1 dark, with the letter that asks on the left and those it looks at on top."""
     axes.imshow(p, cmap=LIGHT.values, vmin=-1, vmax=1, interpolation="nearest")
-    axes.set(title=title, xticks=np.arange(p.shape[1]), yticks=np.arange(p.shape[0]))
+    axes.set(xlabel=title, xticks=np.arange(p.shape[1]), yticks=np.arange(p.shape[0]))
     axes.set_xticklabels(letters, fontsize=7, family="DejaVu Sans Mono")
     axes.set_yticklabels(letters[-p.shape[0] :], fontsize=7, family="DejaVu Sans Mono")
     axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
