@@ -13,7 +13,18 @@ and a docstring that says claim, source, set-up, what must be seen, and what thi
 
 import importlib
 
-NAMES = ("alpha", "scale", "initialisation", "intruders", "merge_drift", "projection", "depth", "frozen_backward", "parameters_and_rank")
+NAMES = (
+    "alpha",
+    "scale",
+    "initialisation",
+    "learning_rate",
+    "intruders",
+    "merge_drift",
+    "projection",
+    "depth",
+    "frozen_backward",
+    "parameters_and_rank",
+)
 
 
 def find(name):
