@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from minilora.commands.options import add_json, path
+from minilora.commands.sizes import whole_number
 from minilora.commands.table import table
 
 HELP = "compare every way to fine-tune: parameters, memory, seconds, learned, forgotten"
@@ -20,7 +21,7 @@ def add_arguments(parser):
         help="quick takes the learning rates that a full run found, full searches them, stored shows that run again (%(default)s)",
     )
     parser.add_argument("--methods", help="only these, as lora,prefix; a wrong name lists them (default: all)")
-    parser.add_argument("--jobs", type=int, default=2, help="trainings at a time (%(default)s)")
+    parser.add_argument("--jobs", type=whole_number, default=2, help="trainings at a time (%(default)s)")
     parser.add_argument("--out", type=path, default=Path("compare"), help="a folder for trials, tables and figures (%(default)s)")
     parser.add_argument("--again", action="store_true", help="measure memory and seconds again; trainings that are there are kept")
     add_json(parser)
@@ -30,8 +31,6 @@ def run(args):
     from minilora.lab import compare, footprint
     from minilora.lab import table as tables
 
-    if args.jobs < 1:
-        raise ValueError(f"jobs is {args.jobs}, it must be at least 1")
     names, progress = chosen(args.methods), not args.json
     if args.preset == "stored":
         runs, sweep = tables.stored("compare", "full"), tables.stored("compare.sweep", "full")
@@ -64,8 +63,7 @@ def report(args, runs, sweep, footprints):
     from minilora.lab.common_table import PUBLISHED, verdicts
 
     rows = compare.summary(runs, footprints)
-    task = {key: runs[0][key] for key in ("voice", "steps", "batch", "length", "rows")}
-    found = verdicts(runs, rows)
+    task, found = compare.task_of(runs), verdicts(runs, rows)
     everything = {"base": "stories-base", "task": task, "target": compare.TARGET, "methods": rows}
     everything |= {"common_table": [vars(verdict) for verdict in found], "published": PUBLISHED}
     keep(args.out, "full" if args.preset == "stored" else args.preset, runs, sweep, footprints, rows, task, everything)

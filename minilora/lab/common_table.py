@@ -55,6 +55,10 @@ def verdicts(runs, rows):
     found = [share(present[name], *SHARES[name]) for name in BEST_FIRST if name in present]
     for better, worse in neighbours(BEST_FIRST, present):
         found.append(compared(runs, f"{CALLED[better]} learns better than {CALLED[worse]}", "excess", better, worse))
+    if {"lora r=2", "houlsby"} <= present.keys():
+        numbers = " and ".join(f"{present[name]['trainable']:,}" for name in ("lora r=2", "houlsby"))
+        says = f"with as many numbers, {numbers}, LoRA learns better than an adapter"
+        found.append(compared(runs, says, "excess", "lora r=2", "houlsby"))
     for less, more in neighbours(LIGHTEST_FIRST, present):
         found.append(noticed(f"{CALLED[less]} takes less memory than {CALLED[more]}", present[less], present[more], "peak_bytes"))
         found.append(noticed(f"{CALLED[less]} is faster than {CALLED[more]}", present[less], present[more], "ms_a_step"))

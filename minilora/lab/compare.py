@@ -134,6 +134,11 @@ def run(preset, names, folder, jobs=2, progress=True, **task):
     return [{**row, **known[row["contestant"]]} for row in rows], sweep
 
 
+def task_of(runs):
+    """What all runs have in common."""
+    return {key: runs[0][key] for key in ("voice", "steps", "batch", "length", "rows")}
+
+
 def summary(runs, footprints):
     """One row for each contestant, the best first: means over seeds, their standard deviations, and the footprint."""
     rows = []

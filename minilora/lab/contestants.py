@@ -5,9 +5,10 @@ whether it merges, is worked out from its arrays.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from minilora.lab import fit
 from minilora.methods import REGISTRY, LoftQ, LoRA, Method
@@ -40,17 +41,19 @@ CONTESTANTS = {
 }
 
 
-@lru_cache(maxsize=1)
+@cache
 def in_four_bits():
     """The shipped base with its matrices in four bits, and what they were before, which LoftQ starts from."""
     return fit.base().quantized(keep=True)
 
 
+@cache
 def facts(name):
     """What is known before any training: the numbers that train, their share of the base's, and what can be done with them after."""
     contestant = CONTESTANTS[name]
     method, base = contestant.method, contestant.base()
-    arrays = method.init(base.config, base.weights, np.random.default_rng(0))
+    with threadpool_limits(limits=1, user_api="blas"):  # decompositions of small matrices gain nothing from more
+        arrays = method.init(base.config, base.weights, np.random.default_rng(0))
     trainable = sum(arrays[each].size for each in method.trainable(arrays))
     return {
         "dials": contestant.dials,

@@ -14,8 +14,9 @@ NAMES = {"compare-quality.png": "quality", "compare-forgetting.png": "forgetting
 
 
 def stored():
-    """The summary of the full run that comes with the package."""
-    return compare.summary(table.stored("compare", "full"), table.stored("compare.footprint", "full"))
+    """The summary of the full run that comes with the package, and what its runs have in common."""
+    runs = table.stored("compare", "full")
+    return compare.summary(runs, table.stored("compare.footprint", "full")), compare.task_of(runs)
 
 
 def drawn(rows):
@@ -30,34 +31,48 @@ def ink(row):
 
 def quality(rows, about):
     """Trainable parameters to the right, what is left to learn upwards -> Figure."""
-    figure, axes = sheet("orange: LoRA and its family; blue: the others; " + about)
+    figure, axes = sheet(about)
     points = scatter(axes, rows, "trainable", "excess")
-    ranks = sorted((row for row in rows if row["contestant"] in ("lora", "lora r=1", "lora r=32")), key=lambda row: row["trainable"])
+    ranks = [row for row in rows if row["contestant"] == "lora" or row["contestant"].startswith("lora r=")]
+    ranks.sort(key=lambda row: row["trainable"])
     axes.plot([row["trainable"] for row in ranks], [row["excess"] for row in ranks], color=LIGHT.row, linewidth=0.8, zorder=0)
     axes.set(xscale="log", yscale="log", xlabel="numbers that train", ylabel="held-out loss above the best possible, nats a character")
+    plain(axes.xaxis, "{x:,.0f}", [1])
+    plain(axes.yaxis, "{x:g}", [1, 2, 5])
     return named(figure, axes, rows, points)
 
 
 def forgetting(rows, about):
     """What is left to learn to the right, what was forgotten upwards -> Figure."""
-    figure, axes = sheet("orange: LoRA and its family; blue: the others; " + about)
+    figure, axes = sheet(about)
     points = scatter(axes, rows, "excess", "forgotten")
     axes.set(xscale="log", xlabel="new voice: held-out loss above the best possible, nats a character")
+    plain(axes.xaxis, "{x:g}", [1, 2, 5])
     axes.set_ylabel("stories: how far the loss has risen, nats a character")
     return named(figure, axes, rows, points)
 
 
 def sheet(caption):
+    """An empty figure over its small print."""
     figure = Figure(figsize=(9, 6), layout="constrained")
     figure.supxlabel(caption, fontsize=8, color=LIGHT.quiet)
     return figure, figure.subplots()
+
+
+def plain(axis, form, digits):
+    """Whole numbers and decimals in place of powers of ten, at these digits of each decade."""
+    from matplotlib.ticker import LogLocator, NullFormatter
+
+    axis.set_major_locator(LogLocator(subs=digits))
+    axis.set_major_formatter(form)
+    axis.set_minor_formatter(NullFormatter())
 
 
 def scatter(axes, rows, x, y):
     """A point for each row, with a bar of one standard deviation either way -> points (n, 2)."""
     for row in rows:
         spread = {f"{axis}err": row.get(f"{key}_spread") for axis, key in (("x", x), ("y", y))}
-        axes.errorbar(row[x], row[y], **spread, fmt="o", markersize=4, elinewidth=0.8, color=ink(row))
+        axes.errorbar(row[x], row[y], **spread, fmt="o", markersize=4, elinewidth=0.6, color=ink(row))
     return np.array([(row[x], row[y]) for row in rows])  # (n, 2)
 
 
@@ -70,7 +85,8 @@ def caption(rows, task):
     """The small print: size, task, n, seeds."""
     seeds = rows[0]["seeds"]
     mean = "one seed" if seeds == 1 else f"mean and standard deviation of {seeds} seeds"
-    return f"stories-base learns {task['voice']}: {task['steps']} steps of {task['batch']} rows, each at its best learning rate; {mean}"
+    recipe = f"stories-base learns {task['voice']}: {task['steps']} steps of {task['batch']} rows, each method at its best learning rate"
+    return f"orange: LoRA and its family; blue: the others\n{recipe}; {mean}"
 
 
 def picture(name, rows, task):

@@ -1,69 +1,72 @@
-"""Direct labels for many points: each text is written where it covers no other text and no point, and is tied to its own by a thin line."""
+"""Direct labels for many points: each text stands where it covers no other text, point or line, and a far one is tied to its point."""
 
 import numpy as np
-from matplotlib.transforms import Bbox
 
-DISTANCES = (5, 12, 22, 34, 48, 64)  # from the point, in printer's points
+DISTANCES = (5, 10, 16, 24, 34, 46, 60)  # from the point, in printer's points: 72 an inch
 ANGLES = np.linspace(0, 2 * np.pi, 16, endpoint=False)  # to the right first
+DIRECTIONS = np.stack([np.cos(ANGLES), np.sin(ANGLES)], axis=1)  # (16, 2)
+OFFSETS = np.concatenate([distance * DIRECTIONS for distance in DISTANCES])  # (places, 2)
+SIDES = np.tile(np.round(DIRECTIONS).astype(int), (len(DISTANCES), 1))  # (places, 2)    -1, 0, 1: left, above, ...
+DOT = 4  # half the width of a point, in pixels
 
 
 def label(axes, points, texts, inks, fontsize=8):
-    """Write texts[i] beside points[i] (in data) in inks[i]. Those that have many neighbours are placed first; the same each time."""
+    """Write texts[i] in inks[i] beside points[i] (points, 2), in data. Those in a crowd are written first; the same places each time.
+
+    All else must be drawn before, with the limits of the axes as they are to stay.
+    """
     figure = axes.figure
-    figure.draw_without_rendering()  # the layout is made when it is drawn, and pixels depend on it
-    scale = 72 / figure.dpi  # printer's points a pixel
-    at = axes.transData.transform(points)  # (n, 2) pixels
-    dots = [Bbox.from_extents(x - 4, y - 4, x + 4, y + 4) for x, y in at]
-    crowd = [np.sum(np.linalg.norm(at - here, axis=1) < 60) for here in at]
-    taken = []
-    for i in sorted(range(len(texts)), key=lambda i: -crowd[i]):
-        width, height = size(axes, texts[i], fontsize)
-        places = [(offset, box_at(at[i], offset, width, height, scale)) for offset in offsets()]
-        offset, box = min(places, key=lambda place: cost(place, axes.bbox, taken, dots))
-        taken.append(box)
-        far = np.linalg.norm(offset) > DISTANCES[0] + 1
-        line = {"arrowstyle": "-", "color": inks[i], "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3} if far else None
-        horizontal, vertical = sides(offset)
-        style = {"ha": horizontal, "va": vertical, "color": inks[i], "fontsize": fontsize, "arrowprops": line}
-        axes.annotate(texts[i], points[i], offset, textcoords="offset points", **style)
+    figure.draw_without_rendering()  # the layout is made while drawing, and pixels depend on it
+    at = axes.transData.transform(points)  # (points, 2) pixels
+    crowd = np.sum(np.linalg.norm(at[:, None] - at, axis=-1) < 60, axis=1)  # (points,)
+    avoid = np.concatenate([np.hstack([at - DOT, at + DOT]), lines(axes)])  # (boxes, 4)
+    offsets = OFFSETS * figure.dpi / 72  # (places, 2) pixels
+    for i in np.argsort(-crowd, kind="stable"):
+        places = boxes(at[i] + offsets, size(axes, texts[i], fontsize))  # (places, 4)
+        outside = area(places) - shared(places, np.array([axes.bbox.extents]))  # (places,)
+        best = np.argmin(100 * (shared(places, avoid) + outside) + np.linalg.norm(offsets, axis=1))
+        avoid = np.concatenate([avoid, places[best : best + 1]])
+        tie = {"arrowstyle": "-", "color": inks[i], "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
+        horizontal, vertical = ("right", "center", "left")[SIDES[best, 0] + 1], ("top", "center", "bottom")[SIDES[best, 1] + 1]
+        style = {"ha": horizontal, "va": vertical, "color": inks[i], "fontsize": fontsize}
+        style |= {"arrowprops": tie if best >= len(ANGLES) else None}
+        axes.annotate(texts[i], points[i], OFFSETS[best], textcoords="offset points", **style)
 
 
-def offsets():
-    """(x, y) in printer's points, the nearest first."""
-    return [(distance * np.cos(angle), distance * np.sin(angle)) for distance in DISTANCES for angle in ANGLES]
+def lines(axes):
+    """Small boxes along all lines that are drawn, error bars among them -> (boxes, 4) pixels."""
+    paths = [line.get_xydata() for line in axes.lines if line.get_linestyle() != "None"]
+    paths += [segment for collection in axes.collections for segment in collection.get_segments()]
+    found = [np.empty((0, 4))]
+    for path in paths:
+        corners = axes.transData.transform(path)  # (corners, 2) pixels
+        for start, end in zip(corners, corners[1:], strict=False):
+            steps = np.linspace(0, 1, 2 + int(np.linalg.norm(end - start) / 4))[:, None]  # (steps, 1)
+            along = start + steps * (end - start)  # (steps, 2)
+            found.append(np.hstack([along - 1, along + 1]))  # (steps, 4)
+    return np.concatenate(found)
 
 
-def sides(offset):
-    """Which side of a text turns to its point."""
-    x, y = np.sign(np.round(offset / np.linalg.norm(offset), 1) * (np.abs(offset / np.linalg.norm(offset)) > 0.3))
-    return {1: "left", -1: "right", 0: "center"}[int(x)], {1: "bottom", -1: "top", 0: "center"}[int(y)]
-
-
-def box_at(point, offset, width, height, scale):
-    """The pixels that a text would cover."""
-    (x, y), (horizontal, vertical) = np.asarray(point) + np.asarray(offset) / scale, sides(offset)
-    x -= {"left": 0, "center": width / 2, "right": width}[horizontal]
-    y -= {"bottom": 0, "center": height / 2, "top": height}[vertical]
-    return Bbox.from_bounds(x, y, width, height)
+def boxes(anchors, extent):
+    """The pixels that a text covers at each anchor (places, 2), which lies on the side of it that SIDES says -> (places, 4)."""
+    corner = anchors + (SIDES - 1) / 2 * extent  # (places, 2)
+    return np.hstack([corner, corner + extent])
 
 
 def size(axes, text, fontsize):
-    """Width and height of a text, in pixels."""
+    """The width and height of a text -> (2,) pixels."""
     written = axes.text(0, 0, text, fontsize=fontsize)
     box = written.get_window_extent()
     written.remove()
-    return box.width, box.height
+    return np.array([box.width, box.height])
 
 
-def cost(place, inside, taken, dots):
-    """What is covered and what is left over the edge, in pixels; a distance breaks ties."""
-    offset, box = place
-    covered = sum(overlap(box, other) for other in (*taken, *dots))
-    outside = box.width * box.height - overlap(box, inside)
-    return 100 * (covered + outside) + np.linalg.norm(offset)
+def area(places):
+    return np.prod(places[:, 2:] - places[:, :2], axis=1)
 
 
-def overlap(one, other):
-    """The area that two boxes share."""
-    shared = Bbox.intersection(one, other)
-    return 0.0 if shared is None else shared.width * shared.height
+def shared(places, others):
+    """How much of each place (n, 4) the others (m, 4) cover in all -> (n,) pixels."""
+    low = np.maximum(places[:, None, :2], others[None, :, :2])  # (n, m, 2)
+    high = np.minimum(places[:, None, 2:], others[None, :, 2:])  # (n, m, 2)
+    return np.prod(np.maximum(high - low, 0), axis=-1).sum(axis=1)
