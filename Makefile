@@ -24,7 +24,7 @@ notebooks: .venv/made
 
 # The course, to step through.
 lab: .venv/made
-	$(BIN)/jupyter lab notebooks/00_start_here.ipynb
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" notebooks/00_start_here.ipynb
 
 test: .venv/made
 	$(BIN)/python -m pytest

@@ -1,7 +1,8 @@
 """What of a notebook's outputs is kept in the file: what a page on the web can show, small and the same each time.
 
 A player or a dial is shown as a page with a script, or as a widget, and both have a still picture beside them for those who only look. On
-the web the script does not run and the widget has no kernel: the picture stays, the others go. They come back when the cell is run.
+the web the script does not run and the widget has no kernel: the picture stays, the others go, and so does a picture's second form as HTML.
+They come back when the cell is run.
 """
 
 from minilora.course.source import METADATA

@@ -29,7 +29,8 @@ class Still:
     alt: str
 
     def _repr_mimebundle_(self, include=None, exclude=None):
-        data = {"image/png": base64.b64encode(self.data).decode(), "text/plain": self.alt}
+        # JupyterLab passes over the words that come with a PNG, and shows the HTML; a page made with nbconvert shows the PNG and its words.
+        data = {"text/html": self.tag(), "image/png": base64.b64encode(self.data).decode(), "text/plain": self.alt}
         return data, {"image/png": {"alt": self.alt}}
 
     def tag(self):

@@ -94,7 +94,7 @@ player(draw_film.animation())
 #
 # **Predict.** What does such a layer look like? Will its rows resemble one another?
 
-# %%
+# %% tags=["thumbnail"]
 first, second = np.outer(A[:, 0], B[0]), np.outer(A[:, 1], B[1])  # (5, 8) each
 show(
     matrices({"layer 1": first, "layer 2": second, "their sum": first + second}, digits=0, cell=0.36),

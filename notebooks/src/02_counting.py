@@ -228,7 +228,7 @@ for r in (1, 16, 256, 1024):
 # with the same break-even rank r* as in notebook 1. LoRA cannot save more than a third of the work, however small its
 # rank; and from a third of r* on it costs more than full fine-tuning.
 
-# %%
+# %% tags=["thumbnail"]
 figure, axes = sheet(caption="arithmetic, per token, of one linear layer; the dots: r = r* / 3")
 for width, ink in ((96, "#D55E00"), (512, "#0072B2"), (4096, "#1b1b1b")):
     ranks = np.arange(1, width // 2 + 1)  # (width / 2,)

@@ -144,7 +144,7 @@ show(figure, "The landscape at ranks 1 to 32: first bands and blocks, at rank 8 
 # by some degrees, would be much harder.
 
 
-# %%
+# %% tags=["thumbnail"]
 def picture(rank=8):
     best = approximate(scene, rank)
     error = np.linalg.norm(scene - best) / np.linalg.norm(scene)

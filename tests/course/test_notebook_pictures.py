@@ -17,7 +17,7 @@ def picture(rank=2, target="q_proj"):
 def test_a_picture_brings_its_words():
     data, metadata = picture()._repr_mimebundle_()
     assert data["text/plain"] == metadata["image/png"]["alt"] == "rank 2 at <q_proj>"
-    assert 'alt="rank 2 at &lt;q_proj&gt;"' in picture().tag()
+    assert 'alt="rank 2 at &lt;q_proj&gt;"' in data["text/html"]
 
 
 def test_dials_begin_at_the_defaults_and_move_the_picture():
