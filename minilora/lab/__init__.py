@@ -18,6 +18,7 @@ NAMES = (
     "scale",
     "initialisation",
     "learning_rate",
+    "capacity",
     "intruders",
     "merge_drift",
     "projection",
