@@ -20,6 +20,7 @@ NAMES = (
     "learning_rate",
     "capacity",
     "intruders",
+    "modular",
     "merge_drift",
     "projection",
     "depth",
