@@ -214,8 +214,8 @@ bars(axes, losses, "nats a character; dotted: ln 256, all bytes alike")
 show(figure, "Bars of loss: 0.15 as it should be, the same with a wrong epsilon, and 2 to 6 for every other way of misreading.")
 
 # %% [markdown]
-# No error, no warning, no wrong shape. The epsilon is the one that nobody notices: these activations are so large that it does not
-# matter. All others ruin the model, in different ways. Some are *below* the dotted line, better than a model that knows nothing, and write
+# No error, no warning, no wrong shape. The epsilon is the one that nobody notices: the mean squares that it is added to are far larger
+# than either value. All others ruin the model, in different ways. Some are *below* the dotted line, better than a model that knows nothing, and write
 # something like the language; they would pass for a model that is not very good.
 
 # %%
@@ -329,7 +329,7 @@ def excess(scale):
 scales = np.array([0, 0.5, 1, 1.5, 2, 2.5, 3, 4, 6, 8])
 curve = [excess(scale) for scale in scales]
 
-# %%
+# %% tags=["thumbnail"]
 named = {0: "not found: the base", 1: "no scale", 2: "alpha / r", 4: "alpha / sqrt(r)", 8: "alpha"}
 figure, axes = sheet(caption="LoRA of rank 4 and alpha 8 on pirate, 60 steps, seed 0; 8 held-out rows of 256 characters", height=3.6)
 axes.plot(scales, curve, color=LIGHT.column, marker="o", markersize=4)
@@ -385,7 +385,8 @@ show(figure, "Kept apart, the same small share is rounded away at every size; me
 # %% [markdown]
 # The pair keeps its own digits, whatever the size of `W`: floating point does not care. Merged, the update competes with the weight for
 # the same few digits, and the smaller it is, the more of it goes. This adapter was trained with a high learning rate and is large, so that
-# little is lost. An update of a percent of its weight, merged in bfloat16, has lost a good part of itself.
+# little is lost. An update of one percent of its weight, merged in bfloat16, loses more than a tenth of itself; at a tenth of a percent
+# most of it is gone.
 
 # %% [markdown]
 # So keep adapters apart for as long as you can, and merge in float32. If a reader knows no adapters at all, a merged folder is the way:
@@ -432,8 +433,8 @@ for name in ("SmolLM2-135M", "Qwen2.5-0.5B", "Llama-3.2-1B", "Llama-2-7B", "Llam
 #    and what is the shape of the matrix that is adapted?
 # 2. Why can a transposition that was forgotten stay unnoticed in Llama-2-7B's attention, and not in its MLP?
 # 3. You load an adapter and the model speaks as before. Name two causes, and how you would tell them apart.
-# 4. A friend reports that your adapter of rank 64 and alpha 128 "is eight times too weak" in another program. Which formula does that
-#    program use?
+# 4. An adapter of rank 64 and alpha 16 was trained with `use_rslora`. In another program it is eight times too weak. Which scale was it
+#    trained with, and which formula does that program use?
 # 5. Why is less lost when a pair is stored in bfloat16 than when the merged weight is?
 # 6. The gradients agree with PyTorch's to 1e-7 in float32 and 1e-15 in float64. What would a difference of 1e-7 in *float64* tell you?
 # 7. Two adapters have the same rank, targets and base size, and somebody has exchanged their tensor files. Will a reader notice?
