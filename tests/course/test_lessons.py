@@ -23,7 +23,8 @@ def outputs(path):
 
 
 def test_they_are_numbered_in_reading_order():
-    assert [int(path.stem.split("_")[0]) for path in SOURCES] == list(range(len(SOURCES)))
+    numbers = [int(path.stem.split("_")[0]) for path in SOURCES]
+    assert numbers == sorted(set(numbers))
     assert {path.stem for path in SOURCES} == {path.stem for path in (ROOT / "notebooks").glob("*.ipynb")}
 
 
@@ -74,11 +75,12 @@ def test_the_first_cell_says_what_it_is_about_and_the_last_one_asks(path):
     notebook = load(path)
     told = outline.outline(path.stem, notebook)
     assert told.number == int(path.stem.split("_")[0]) and told.able
-    assert told.measured <= told.stated <= 2 * told.measured + 10
+    assert told.measured is not None and told.stated < 60
     answers = (ROOT / "docs" / "answers" / f"{path.stem[:2]}.md").read_text(encoding="utf-8")
     assert len(re.findall(r"^\d+\. ", answers, re.M)) == outline.questions(notebook)
 
 
-def test_the_map_has_a_line_for_each():
-    made = outline.as_map(outline.course(ROOT / "notebooks"))
-    assert len(made.splitlines()) == len(SOURCES) + 2
+def test_the_map_has_a_line_for_each_and_all_run_in_six_minutes():
+    outlines = outline.course(ROOT / "notebooks")
+    assert len(outline.as_map(outlines).splitlines()) == len(SOURCES) + 2
+    assert sum(each.stated for each in outlines) < 360
