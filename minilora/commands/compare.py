@@ -88,7 +88,7 @@ def keep(out, preset, runs, sweep, footprints, rows, task, everything):
         if content:
             tables.save(out / f"{name}.{preset}.csv", content)
     write_json(out / f"compare.{preset}.json", everything)
-    for name in comparison.NAMES:
+    for name in comparison.FIGURES:
         write_bytes(out / name, comparison.picture(name, rows, task))
 
 

@@ -5,12 +5,11 @@ They are drawn from a summary (lab/compare.py): of a run, or of the full one who
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from minilora.lab import compare, table
 from minilora.pictures.labels import label
 from minilora.pictures.style import LIGHT, house, png
-
-NAMES = {"compare-quality.png": "quality", "compare-forgetting.png": "forgetting"}
 
 
 def stored():
@@ -61,8 +60,6 @@ def sheet(caption):
 
 def plain(axis, form, digits):
     """Whole numbers and decimals in place of powers of ten, at these digits of each decade."""
-    from matplotlib.ticker import LogLocator, NullFormatter
-
     axis.set_major_locator(LogLocator(subs=digits))
     axis.set_major_formatter(form)
     axis.set_minor_formatter(NullFormatter())
@@ -89,10 +86,13 @@ def caption(rows, task):
     return f"orange: LoRA and its family; blue: the others\n{recipe}; {mean}"
 
 
+FIGURES = {"compare-quality.png": quality, "compare-forgetting.png": forgetting}
+
+
 def picture(name, rows, task):
     """The bytes of one of the two, by the name of its file."""
     with house(LIGHT):
-        return png({"quality": quality, "forgetting": forgetting}[NAMES[name]](drawn(rows), caption(rows, task)))
+        return png(FIGURES[name](drawn(rows), caption(rows, task)))
 
 
 def alts(rows):

@@ -163,7 +163,7 @@ def test_the_command_trains_measures_keeps_and_goes_on(tmp_path, capsys, monkeyp
     assert row["excess"] > 0 and row["peak_bytes"] > 0 and row["ms_a_step"] > 0 and row["ms_a_token"] > 0
     assert told == json.loads((tmp_path / "compare.quick.json").read_text())
     assert column(load(tmp_path / "compare.quick.csv"), "contestant") == ["lora"]
-    assert all((tmp_path / name).stat().st_size > 10_000 for name in comparison.NAMES)
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in comparison.FIGURES)
 
     def refuse(*arguments, **recipe):
         raise AssertionError("it was trained already")
