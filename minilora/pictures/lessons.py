@@ -50,7 +50,8 @@ def name_ends(axes, series, inks):
     ends = [(np.asarray(x)[-1], np.asarray(y)[-1]) for x, y in series.values()]
     heights = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 1]  # (lines,) 0 at the bottom, 1 at the top
     room = axes.figure.get_size_inches()[1] * 0.68  # inches, about: the axes without their labels
-    heights = np.clip(apart(np.clip(heights, 0, 1), 12 / 72 / room), 0, None)  # (lines,)
+    heights = apart(np.clip(heights, 0.04, 1), 12 / 72 / room)  # (lines,)
+    heights += max(0, 0.04 - heights.min())
     right = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 0].max()
     for name, height, ink in zip(series, heights, inks, strict=False):
         axes.text(right + 0.015, height, name, transform=axes.transAxes, color=ink, va="center", fontsize=9)

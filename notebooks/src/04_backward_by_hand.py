@@ -4,7 +4,7 @@
 # **You will be able to** write the backward pass of a layer by cutting its forward pass into atoms, check it with central differences,
 # say which checks let which mistakes through, and derive the five lines that LoRA training consists of.
 #
-# **Run time:** about 30 s on two cores. **You need:** the product of two matrices, and what a derivative is.
+# **Run time:** about 10 s on two cores. **You need:** the product of two matrices, and what a derivative is.
 
 # %%
 import numpy as np

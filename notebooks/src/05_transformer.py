@@ -4,7 +4,7 @@
 # **You will be able to** walk a sentence through every layer with its shapes, read the backward pass as the forward pass in a mirror, see
 # what a head attends to, and follow a gradient from the loss down to a letter.
 #
-# **Run time:** about 30 s on two cores. **You need:** notebook 4, or the habit of writing `dA` for the gradient of `A`.
+# **Run time:** about 15 s on two cores. **You need:** notebook 4, or the habit of writing `dA` for the gradient of `A`.
 
 # %%
 from types import SimpleNamespace
@@ -401,7 +401,12 @@ table = np.array(
 # %%
 figure, axes = sheet(caption="|dW| / |W| in thousandths; stories-base, mean loss of 4 held-out stories", height=3.2)
 matrix(axes, 1000 * table, digits=2)
-axes.set(xticks=np.arange(7), xticklabels=linears, yticks=np.arange(4), yticklabels=[f"layer {i}" for i in reversed(range(4))])
+axes.set(
+    xticks=np.arange(7),
+    xticklabels=[name.removesuffix("_proj") for name in linears],
+    yticks=np.arange(4),
+    yticklabels=[f"layer {i}" for i in reversed(range(4))],
+)
 show(figure, "A table of four layers by seven matrices, each cell the gradient's size relative to the weight's.")
 
 # %% [markdown]

@@ -4,7 +4,7 @@
 # **You will be able to** write a training loop of ten lines, read a loss as a distance from the best that is possible, say what a model
 # has and has not learned at each stage, and choose a learning rate by looking.
 #
-# **Run time:** about 30 s on two cores. **You need:** notebook 5, or trust that `model.loss` and `model.loss_backward` do what they say.
+# **Run time:** about 35 s on two cores. **You need:** notebook 5, or trust that `model.loss` and `model.loss_backward` do what they say.
 
 # %%
 import math

@@ -4,7 +4,7 @@
 # **You will be able to** keep several adapters beside one base, swap them, serve them in one batch, merge them and know what that costs,
 # and say why the sum of two adapters is not one after the other.
 #
-# **Run time:** about 40 s on two cores. **You need:** notebook 7.
+# **Run time:** about 20 s on two cores. **You need:** notebook 7.
 
 # %%
 import time
@@ -59,6 +59,8 @@ axes.set(xticks=range(3), xticklabels=voices, yticks=range(4), yticklabels=[*voi
 show(figure, "A table of four speakers and three judges: near one on the diagonal, near zero elsewhere.")
 
 # %% [markdown]
+# Clean, but for one number: the base itself shouts now and then. One story in six of its own source is in upper case.
+#
 # ## Swapping
 #
 # A `Bank` holds the base and any number of adapters by name. To activate one is to point at it: nothing is copied or added.
@@ -93,7 +95,8 @@ print(f"a hundred models {100 * whole:,.0f} GB; one model and a hundred adapters
 
 # %%
 names = ["shout", "pirate", None, "uwu"]  # None: the base itself
-rows = np.array([base.encode("one day a")] * len(names))  # (4, T)
+prompts = [VOICES[name].encode("one day a") if name else "one day a" for name in names]  # of one length
+rows = np.array([base.encode(prompt) for prompt in prompts])  # (4, T)
 mixed, _ = model.forward(base.config, base.weights, rows, bank.mixed_sites(names, ops.choose()))
 mixed = mixed.reshape(len(names), -1, base.config.vocab_size)  # (4, T, V)
 for row, name in enumerate(names):
@@ -114,9 +117,9 @@ for name, row in zip(names, out, strict=True):
 
 # %%
 d, k, r = 4096, 4096, 16
-work = {"frozen, shared by all rows": d * k, "the row's own pair": r * (d + k)}
-figure, axes = sheet(caption=f"multiplications a token in a {d} x {k} matrix, r = {r}", height=1.9)
-bars(axes, work, "", write="{:,.0f}")
+work = {"frozen, shared by all rows": d * k / 1e6, "the row's own pair": r * (d + k) / 1e6}
+figure, axes = sheet(caption=f"a {d} x {k} matrix, r = {r}", height=1.9)
+bars(axes, work, "million multiplications a token", write="{:,.2f}")
 show(figure, f"Two bars: the frozen product takes {d * k / (r * (d + k)):.0f} times the work of the pair.")
 
 # %% [markdown]
@@ -225,8 +228,25 @@ for name, adapter in [("pirate", voices["pirate"]), ("pirate + pirate", twice)]:
 
 # %% [markdown]
 # The sum of an update with itself is the update at strength two. **Adapters add, they do not compose.** Composition is a matter of
-# running the text through twice; addition happens inside, at every matrix. (The lab's `modular` does the same with rot13, where applying
-# it twice would give plain text back.)
+# running the text through twice; addition happens inside, at every matrix.
+#
+# The lab has the case that is most often asked for: `rot13`, which moves every letter thirteen places on. Applied twice it is plain text.
+# **Predict** what rot13 + rot13 writes.
+
+# %%
+table = stored("modular", "class")
+for speaker in ("rot13", "rot13 + rot13"):
+    obeys = {judge: np.mean(column(table, judge, speaker=speaker)) for judge in ("rot13", "stories")}
+    losses = {corpus: np.mean(column(table, f"excess on {corpus}", speaker=speaker)) for corpus in ("rot13", "stories")}
+    print(
+        f"{speaker:<14} obeys",
+        {name: f"{x:.2f}" for name, x in obeys.items()},
+        " above the best",
+        {name: f"{x:.2f}" for name, x in losses.items()},
+    )
+
+# %% [markdown]
+# Neither: the sum writes no rot13 and no plain text.
 #
 # ## Strength
 #
@@ -255,7 +275,7 @@ show(figure, "On pirate text the loss falls to its minimum near strength one and
 
 
 # %%
-def at(t=0.5, voice="pirate"):
+def at(t=0.75, voice="pirate"):
     figure, axes = sheet(caption=base.generate("", weaker(voices[voice], t), seed=2, length=100), height=1.9)
     judged = dict(zip(judges, scores(weaker(voices[voice], t), judges, texts=4), strict=True))
     bars(axes, judged, "share of the text that obeys", write="{:.2f}", inks=("#D55E00", "#0072B2"))
