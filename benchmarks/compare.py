@@ -58,6 +58,7 @@ def share_of_flops(size):
 
 WITHIN["LoRA step / full step"][1].update({size: round(1.1 * share_of_flops(size), 3) for size in "ML"})
 PRODUCTS = "LoRA step / its matrix products alone"
+MEMORIES = (MEMORY, MEMORY_OF_A_STEP, REAL_MEMORY)
 AT_MOST = {MEMORY: {"M": 0.6, "L": 0.6}, MEMORY_OF_A_STEP: {"M": 0.6, "L": 0.6}, REAL_MEMORY: {"SmolLM2": 1.0}} | {
     measure: WITHIN[measure][1] for measure in (PRODUCTS, "LoRA step / full step")
 }
@@ -254,20 +255,30 @@ def machine():
     return {"machine": platform.machine(), "python": platform.python_version(), **{name: version(name) for name in names}}
 
 
+def kept(rows, before):
+    """The rows of this run, and those of earlier runs that it did not measure again, in the order of the whole table."""
+    found = {(row["measure"], row["size"]): row for row in [*before, *rows]}
+    sizes = [*SIZES, "SmolLM2"]
+    return sorted(found.values(), key=lambda row: (row["measure"] in MEMORIES, sizes.index(row["size"])))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--sizes", default="S,M,L")
+    parser.add_argument("--sizes", default="S,M,L,SmolLM2", help="what is not measured again keeps its line (%(default)s)")
     parser.add_argument("--alternations", type=int, default=30)
     parser.add_argument("--quick", action="store_true", help="size S, two alternations, nothing compiled by PyTorch, nothing written")
     args = parser.parse_args()
     sizes, alternations = (["S"], 2) if args.quick else (args.sizes.split(","), args.alternations)
-    rows = run(sizes, alternations, compiled=not args.quick) + ([] if args.quick else real_rows())
+    rows = run([size for size in sizes if size in SIZES], alternations, compiled=not args.quick)
+    rows += real_rows() if "SmolLM2" in sizes else []
     starts, loads = measure_starts(1 if args.quick else 5), loading.measure(loading.TOY if args.quick else loading.REAL)
+    results = HERE / "results.json"
+    if not args.quick and results.is_file():
+        rows = kept(rows, json.loads(results.read_text())["rows"])
     tables = f"{table(rows)}\n\n{table_of_starts(starts)}\n\n{loading.table(loads)}\n"
     print(tables)
     if not args.quick:
-        results = {"machine": machine(), "rows": rows, "starts": starts, "loads": loads}
-        (HERE / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+        results.write_text(json.dumps({"machine": machine(), "rows": rows, "starts": starts, "loads": loads}, indent=1) + "\n")
         (HERE / "table.md").write_text(tables)
         draw(rows, HERE / "speed.png")
 
