@@ -15,9 +15,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--run", dest="anew", action="store_true", help="run the experiments behind them anew, in place of the tables that are stored"
     )
-    parser.add_argument(
-        "--preset", default="class", choices=("smoke", "class", "paper"), help="with --run: how long they may take (%(default)s)"
-    )
+    parser.add_argument("--preset", default="class", choices=("class", "paper"), help="with --run: how long they may take (%(default)s)")
     parser.add_argument("--seeds", type=whole_number, default=3, help="with --run (%(default)s)")
     parser.add_argument("--jobs", type=whole_number, default=2, help="with --run: trials at a time (%(default)s)")
     parser.add_argument("--write", type=path, metavar="PATH", help="write a page in Markdown, as docs/claims.md")
