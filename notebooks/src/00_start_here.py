@@ -39,8 +39,7 @@ total = sum(array.size for array in base.weights.values())
 print(f"{method.count(base.config):,} of {total:,} numbers: {method.count(base.config) / total:.1%}")
 
 # %% [markdown]
-# In a model of 7 billion numbers it would be a fifth of one percent: the wider the matrices, the more is saved
-# (notebook 2).
+# In a model of 7 billion numbers it would be 0.15 %: the wider the matrices, the more is saved (notebook 2).
 #
 # Train them. Some seconds, most of them for Numba to compile what is used for the first time:
 
