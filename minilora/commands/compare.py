@@ -63,7 +63,7 @@ def report(args, runs, sweep, footprints):
     from minilora.lab.common_table import PUBLISHED, verdicts
 
     rows = compare.summary(runs, footprints)
-    task, found = compare.task_of(runs), verdicts(runs, rows)
+    task, found = compare.task_of(runs), verdicts(runs, rows, sweep)
     everything = {"base": "stories-base", "task": task, "target": compare.TARGET, "methods": rows}
     everything |= {"common_table": [vars(verdict) for verdict in found], "published": PUBLISHED}
     keep(args.out, "full" if args.preset == "stored" else args.preset, runs, sweep, footprints, rows, task, everything)
@@ -88,12 +88,14 @@ def keep(out, preset, runs, sweep, footprints, rows, task, everything):
         if content:
             tables.save(out / f"{name}.{preset}.csv", content)
     write_json(out / f"compare.{preset}.json", everything)
-    for name in comparison.FIGURES:
-        write_bytes(out / name, comparison.picture(name, rows, task))
+    for name, data in comparison.pictures(rows, task, sweep).items():
+        write_bytes(out / name, data)
 
 
 def measured(rows):
     """The table for people; what is not known is a dash."""
+    from minilora.lab.common_table import percent
+
     header = ("method", "numbers", "share", "rate", "above best", "obeyed", "forgotten")
     header += ("grads+Adam", "peak", "ms/step", "s to goal", "ms/token", "merges")
     lines = []
@@ -102,7 +104,7 @@ def measured(rows):
         measures = [spread(row, "excess", 3), spread(row, "obeyed", 2), spread(row, "forgotten", 2)]
         costs = [f"{update / 1e3:,.0f} kB", number(row["peak_bytes"], 1e-6, 0, " MB"), number(row["ms_a_step"], 1, 0)]
         costs += [number(row["seconds_to_target"], 1, 1), added(row), "yes" if row["merges"] else "no"]
-        lines.append((row["contestant"], f"{row['trainable']:,}", f"{row['share']:.2%}", f"{row['learning_rate']:g}", *measures, *costs))
+        lines.append((row["contestant"], f"{row['trainable']:,}", percent(row["share"]), f"{row['learning_rate']:g}", *measures, *costs))
     return table(header, lines)
 
 
@@ -137,9 +139,11 @@ ms/token    how much longer a token takes at batch 1 than with the base alone, w
 
 def published(rows):
     """The other model's table, as it was published."""
-    header = ("method", "numbers", "share", "accuracy", "forgotten", "seconds", "GB", "file")
+    from minilora.lab.common_table import percent
+
+    header = ("method", "numbers", "share", "accuracy", "forgotten", "seconds", "memory", "file")
     lines = []
     for method, numbers, share, accuracy, forgotten, seconds, memory, file in rows:
-        quality = (f"{accuracy:.3f}", f"{forgotten:.3f}")
-        lines.append((method, f"{numbers / 1e6:,.3g} M", f"{100 * share:.2g} %", *quality, f"{seconds:,}", f"{memory}", f"{file:,} MB"))
+        costs = (f"{seconds:,}", f"{memory} GB", f"{file:,} MB")
+        lines.append((method, f"{numbers:,.0f}", percent(share), f"{accuracy:.3f}", f"{forgotten:.3f}", *costs))
     return table(header, lines)

@@ -14,7 +14,7 @@ from minilora.lab.table import column
 CALLED = {"full": "full fine-tuning", "lora": "LoRA", "houlsby": "an adapter", "prefix": "prefix tuning"}
 SHARES = {"full": (1.0, 1.0), "lora": (0.001, 0.01), "houlsby": (0.02, 0.04), "prefix": (0.0001, 0.0001)}
 BEST_FIRST = ("full", "lora", "houlsby", "prefix")  # excellent, very good, good, limited
-LIGHTEST_FIRST = ("prefix", "lora", "houlsby", "full")  # memory very low, low, medium, high; and speed very fast, fast, medium, slow
+LIGHTER = (("prefix", "lora"), ("lora", "houlsby"), ("lora", "full"))  # memory very low, low, medium, high; very fast, fast, medium, slow
 NOTICEABLE = 0.05  # a difference in seconds or bytes, of one measurement each, that is spoken of
 
 # Another model, another task: read from the comparison that PEFT's authors publish (huggingface/peft, method_comparison).
@@ -49,28 +49,27 @@ class Verdict:
         return f"{self.verdict}: {self.says}. {self.measured}"
 
 
-def verdicts(runs, rows):
-    """The common table, sentence by sentence, against the runs and their summary. Sentences about missing rows are left out."""
+def verdicts(runs, rows, sweep=()):
+    """The common table, sentence by sentence, against the runs, their summary and the rates that were tried (compare.run).
+
+    Sentences about missing rows are left out.
+    """
     present = {row["contestant"]: row for row in rows}
-    found = [share(present[name], *SHARES[name]) for name in BEST_FIRST if name in present]
-    for better, worse in neighbours(BEST_FIRST, present):
+    learned = [name for name in BEST_FIRST if name in present]
+    found = [share(present[name], *SHARES[name]) for name in learned]
+    for better, worse in zip(learned, learned[1:], strict=False):
         found.append(compared(runs, f"{CALLED[better]} learns better than {CALLED[worse]}", "excess", better, worse))
     if {"lora r=2", "houlsby"} <= present.keys():
         numbers = " and ".join(f"{present[name]['trainable']:,}" for name in ("lora r=2", "houlsby"))
         says = f"with as many numbers, {numbers}, LoRA learns better than an adapter"
         found.append(compared(runs, says, "excess", "lora r=2", "houlsby"))
-    for less, more in neighbours(LIGHTEST_FIRST, present):
+    for less, more in (pair for pair in LIGHTER if present.keys() >= set(pair)):
         found.append(noticed(f"{CALLED[less]} takes less memory than {CALLED[more]}", present[less], present[more], "peak_bytes"))
         found.append(noticed(f"{CALLED[less]} is faster than {CALLED[more]}", present[less], present[more], "ms_a_step"))
     if {"full", "lora"} <= present.keys():
         found.append(compared(runs, "LoRA forgets less than full fine-tuning", "forgotten", "lora", "full"))
+        found += having_learned_as_much(runs, sweep)
     return [*found, trade_off(runs, present)] if "lora" in present else found
-
-
-def neighbours(order, present):
-    """Each that is present and the next, in an order."""
-    names = [name for name in order if name in present]
-    return zip(names, names[1:], strict=False)
 
 
 def share(row, low, high):
@@ -90,6 +89,22 @@ def compared(runs, says, measure, less, more):
     means = [sum(column(runs, measure, contestant=name)) / len(differences) for name in (less, more)]
     seeds = "one seed" if len(differences) == 1 else f"{len(differences)} seeds"
     return Verdict(says, f"Here {words}: {less} {means[0]:.3f}, {more} {means[1]:.3f} nats a character, {seeds}", judged(differences))
+
+
+def having_learned_as_much(runs, sweep):
+    """LoRA against full fine-tuning at the rate of which all seeds were run, as a list: it is empty where none was."""
+    seeds = set(column(runs, "seed", contestant="lora"))
+    for rate in sorted(set(column(sweep, "learning_rate", contestant="full"))):
+        gentle = [row for row in sweep if (row["contestant"], row["learning_rate"]) == ("full", rate)]
+        if len(seeds) > 1 and set(column(gentle, "seed")) == seeds:
+            rows = gentle + [row for row in runs if row["contestant"] == "lora"]
+            losses = [sum(column(rows, "excess", contestant=name)) / len(seeds) for name in ("lora", "full")]
+            says = (
+                "LoRA forgets less than full fine-tuning that has learned as much "
+                f"(at a rate of {rate:g}, losses {losses[0]:.3f} and {losses[1]:.3f})"
+            )
+            return [compared(rows, says, "forgotten", "lora", "full")]
+    return []
 
 
 def by_seed(runs, measure, one, other):
@@ -117,14 +132,26 @@ def noticed(says, less, more, measure):
 
 
 def trade_off(runs, present):
-    """Is anything both smaller than LoRA and better? Its own lower ranks do not count."""
-    budget = present["lora"]["trainable"]
-    smaller = [name for name, row in present.items() if row["trainable"] < budget and not name.startswith("lora r=")]
-    told = {name: by_seed(runs, "excess", name, "lora") for name in smaller}
-    better = [name for name, differences in told.items() if differences and judged(differences) == "agrees"]
-    measured = f"Here, of {len(smaller)} others with fewer numbers than its {budget:,}, better at the task: {', '.join(better) or 'none'}"
+    """Is any method of another family better than LoRA, and smaller too, or lighter and faster too?"""
+    lora, better = present["lora"], []
+    for name, row in present.items():
+        differences = None if row["family"] else by_seed(runs, "excess", name, "lora")
+        if differences and judged(differences) == "agrees":
+            better.append(row)
+    smaller = [row["contestant"] for row in better if row["trainable"] < lora["trainable"]]
+    cheaper = [row["contestant"] for row in better if no_more(row, lora, "peak_bytes") and no_more(row, lora, "ms_a_step")]
+    measured = (
+        f"Here better at the task than LoRA, with fewer numbers: {', '.join(smaller) or 'none'}; "
+        f"with no more memory and no more time a step: {', '.join(cheaper) or 'none'}"
+    )
     one_seed = len(set(column(runs, "seed"))) == 1
-    return Verdict("LoRA is the best trade-off", measured, "cannot be told" if one_seed else "contradicts" if better else "agrees")
+    verdict = "contradicts" if smaller or cheaper else "agrees"
+    return Verdict("LoRA is the best trade-off", measured, "cannot be told" if one_seed else verdict)
+
+
+def no_more(row, other, measure):
+    """Whether a row's memory or time is known and not noticeably above another's."""
+    return None not in (row[measure], other[measure]) and row[measure] <= (1 + NOTICEABLE) * other[measure]
 
 
 def percent(share):

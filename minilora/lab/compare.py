@@ -26,7 +26,7 @@ from minilora.training.voices import VOICES
 TASK = {"voice": "piglatin", "batch": 4, "length": 240, "rows": 32}
 PRESETS = {
     "quick": {"steps": 50, "seeds": (0,)},
-    "full": {"steps": 100, "seeds": (0, 1, 2)},
+    "full": {"steps": 200, "seeds": (0, 1, 2)},
 }
 TARGET = 0.3  # nats a character above best: what "seconds to a target loss" aims at
 PROMPT, TEXTS = "once upon a time", 16
@@ -53,7 +53,7 @@ def train(contestant, learning_rate, seed, steps, voice, batch, length, rows):
     method, base = CONTESTANTS[contestant].method, CONTESTANTS[contestant].base()
     recipe = {"learning_rate": learning_rate, "seed": seed, "steps": steps, "batch": batch, "length": length, "held_out": rows}
     try:
-        adapter = api.finetune(base, method, voice, progress=False, num_workers=1, evaluate_every=max(1, steps // 5), **recipe)
+        adapter = api.finetune(base, method, voice, progress=False, num_workers=1, evaluate_every=max(1, steps // 10), **recipe)
     except Diverged:
         return dict.fromkeys(("excess", "learned", "obeyed", "forgotten", "steps_to_target"))
     excess = adapter.log[-1]["excess"]
@@ -112,6 +112,12 @@ def best_rates(rows):
     return {name: row["learning_rate"] for name, row in best.items()}
 
 
+def as_much(sweep, name, other):
+    """The learning rate at which `name` comes nearest to the lowest loss of `other`."""
+    aim = min(loss(row) for row in sweep if row["contestant"] == other)
+    return min((row for row in sweep if row["contestant"] == name), key=lambda row: abs(loss(row) - aim))["learning_rate"]
+
+
 def loss(row):
     return math.inf if row["excess"] is None else row["excess"]
 
@@ -123,11 +129,18 @@ def stored_rates(names):
 
 
 def run(preset, names, folder, jobs=2, progress=True, **task):
-    """-> the runs that count, a row for each contestant and seed, and the sweep's rows (none at `quick`)."""
+    """-> the runs that count, a row for each contestant and seed, and the sweep's rows (none at `quick`).
+
+    Who learns more has more to forget. So that full fine-tuning and LoRA can be compared where they have learned the same, the sweep also
+    holds the other seeds of that rate of full fine-tuning's whose loss is nearest to LoRA's best.
+    """
     dials = PRESETS[preset]
     task = {"steps": dials["steps"], **TASK, **task}
     sweep = search(names, task, folder, jobs, progress) if preset == "full" else []
     rates = best_rates(sweep) if sweep else stored_rates(names)
+    if sweep and {"full", "lora"} <= set(names):
+        gentle = {"contestant": "full", "learning_rate": as_much(sweep, "full", "lora")}
+        sweep += run_trials(train, [{**gentle, "seed": seed, **task} for seed in dials["seeds"][1:]], folder, jobs, progress)
     trials = [{"contestant": name, "learning_rate": rates[name], "seed": seed, **task} for name in names for seed in dials["seeds"]]
     rows = run_trials(train, trials, folder, jobs, progress)
     known = {name: facts(name) for name in names}

@@ -3,6 +3,8 @@
 They are drawn from a summary (lab/compare.py): of a run, or of the full one whose tables come with the package.
 """
 
+from functools import cache
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
@@ -11,11 +13,15 @@ from minilora.lab import compare, table
 from minilora.pictures.labels import label
 from minilora.pictures.style import LIGHT, house, png
 
+QUALITY, FORGETTING = "compare-quality.png", "compare-forgetting.png"
+LADDERS = ("full", "lora")  # those of which all learning rates are shown
 
+
+@cache
 def stored():
-    """The summary of the full run that comes with the package, and what its runs have in common."""
+    """Of the full run that comes with the package: the summary, what its runs have in common, the learning rates that were tried."""
     runs = table.stored("compare", "full")
-    return compare.summary(runs, table.stored("compare.footprint", "full")), compare.task_of(runs)
+    return compare.summary(runs, table.stored("compare.footprint", "full")), compare.task_of(runs), table.stored("compare.sweep", "full")
 
 
 def drawn(rows):
@@ -38,17 +44,34 @@ def quality(rows, about):
     axes.set(xscale="log", yscale="log", xlabel="numbers that train", ylabel="held-out loss above the best possible, nats a character")
     plain(axes.xaxis, "{x:,.0f}", [1])
     plain(axes.yaxis, "{x:g}", [1, 2, 5])
-    return named(figure, axes, rows, points)
+    label(axes, points, [row["contestant"] for row in rows], [ink(row) for row in rows])
+    return figure
 
 
-def forgetting(rows, about):
-    """What is left to learn to the right, what was forgotten upwards -> Figure."""
-    figure, axes = sheet(about)
+def forgetting(rows, about, sweep):
+    """What is left to learn to the right, what was forgotten upwards; and where other learning rates lead, of two of them -> Figure."""
+    lines = f"\nlines: {' and '.join(LADDERS)} at the other learning rates that were tried, one seed" if sweep else ""
+    figure, axes = sheet(about + lines)
     points = scatter(axes, rows, "excess", "forgotten")
+    texts, inks = [row["contestant"] for row in rows], [ink(row) for row in rows]
+    for row in rows:
+        if row["contestant"] in LADDERS:
+            rungs = rungs_of(row["contestant"], sweep)  # (n, 3)
+            axes.plot(*rungs[:, 1:].T, ".-", color=ink(row), linewidth=0.8, markersize=3)
+            others = rungs[rungs[:, 0] != row["learning_rate"]]  # (n - 1, 3)
+            points = np.concatenate([points, others[:, 1:]])
+            texts, inks = texts + [f"rate {rate:g}" for rate in others[:, 0]], inks + [ink(row)] * len(others)
     axes.set(xscale="log", xlabel="new voice: held-out loss above the best possible, nats a character")
     plain(axes.xaxis, "{x:g}", [1, 2, 5])
     axes.set_ylabel("stories: how far the loss has risen, nats a character")
-    return named(figure, axes, rows, points)
+    label(axes, points, texts, inks)
+    return figure
+
+
+def rungs_of(name, sweep):
+    """The learning rates that were tried with seed 0, from the lowest: rate, loss above best, forgotten -> (n, 3)."""
+    tried = [row for row in sweep if (row["contestant"], row["seed"]) == (name, 0) and row["excess"] is not None]
+    return np.array(sorted((row["learning_rate"], row["excess"], row["forgotten"]) for row in tried)).reshape(-1, 3)  # (n, 3)
 
 
 def sheet(caption):
@@ -73,11 +96,6 @@ def scatter(axes, rows, x, y):
     return np.array([(row[x], row[y]) for row in rows])  # (n, 2)
 
 
-def named(figure, axes, rows, points):
-    label(axes, points, [row["contestant"] for row in rows], [ink(row) for row in rows])
-    return figure
-
-
 def caption(rows, task):
     """The small print: size, task, n, seeds."""
     seeds = rows[0]["seeds"]
@@ -86,13 +104,17 @@ def caption(rows, task):
     return f"orange: LoRA and its family; blue: the others\n{recipe}; {mean}"
 
 
-FIGURES = {"compare-quality.png": quality, "compare-forgetting.png": forgetting}
-
-
-def picture(name, rows, task):
-    """The bytes of one of the two, by the name of its file."""
+def pictures(rows, task, sweep):
+    """Name of a file -> its bytes, of both. Without a sweep, no other learning rates are shown."""
+    shown, about = drawn(rows), caption(rows, task)
     with house(LIGHT):
-        return png(FIGURES[name](drawn(rows), caption(rows, task)))
+        return {QUALITY: png(quality(shown, about)), FORGETTING: png(forgetting(shown, about, sweep))}
+
+
+@cache
+def stored_pictures():
+    """Both, of the full run that comes with the package."""
+    return pictures(*stored())
 
 
 def alts(rows):
@@ -102,11 +124,11 @@ def alts(rows):
     most, least = (find(rows, key=lambda row: row["forgotten"]) for find in (max, min))
     count = f"{len(rows)} ways to fine-tune as points"
     return {
-        "compare-quality.png": (
+        QUALITY: (
             f"{count}: the numbers that train against the held-out loss above the best possible, in nats a character. "
             f"The lowest is {told(best)}, the highest {told(worst)}; the smallest is {told(smallest)}."
         ),
-        "compare-forgetting.png": (
+        FORGETTING: (
             f"{count}: what is left to learn of a new voice against how far the loss on the old stories has risen. "
             f"{most['contestant']} forgets most, {most['forgotten']:.2f} nats a character, {least['contestant']} least, "
             f"{least['forgotten']:.2f}; {best['contestant']}, which learns most, forgets {best['forgotten']:.2f}."

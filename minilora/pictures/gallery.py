@@ -4,7 +4,7 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minilora.pictures import descent, draw_film, explorable, learning, motion, spectrum, strength
+from minilora.pictures import comparison, descent, draw_film, explorable, learning, motion, spectrum, strength
 from minilora.pictures.film import film
 from minilora.pictures.style import DARK, LIGHT, house, png
 
@@ -31,6 +31,8 @@ def pictures():
         name, animation = module.__name__.rsplit(".", 1)[-1], module.animation()
         found[f"{name}.gif"] = Picture(animation.alt, lambda animation=animation: motion.gif(animation))
         found[f"{name}.png"] = Picture(animation.alt, lambda animation=animation: last_frame(animation))
+    for name, alt in comparison.alts(comparison.stored()[0]).items():
+        found[name] = Picture(alt, lambda name=name: comparison.stored_pictures()[name])
     found["explorable.html"] = Picture(explorable.ALT, lambda: explorable.page().encode())
     return found | {"README.md": Picture("this page", lambda: index(found).encode())}
 

@@ -125,9 +125,32 @@ def test_the_text_follows_the_table(full, expected):
 
 def test_what_is_smaller_and_better_than_lora_is_named():
     losses = {"lora": [0.1, 0.101, 0.099], "ia3": [0.01, 0.011, 0.009], "full": [0.01, 0.011, 0.009]}
-    runs = runs_of(losses, {"ia3": 10, "full": 1000})
+    runs = [{**row, "family": row["contestant"] == "lora"} for row in runs_of(losses, {"ia3": 10, "full": 1000})]
     last = verdicts(runs, compare.summary(runs, []))[-1]
-    assert last == Verdict("LoRA is the best trade-off", last.measured, "contradicts") and last.measured.endswith("better at the task: ia3")
+    assert last == Verdict("LoRA is the best trade-off", last.measured, "contradicts") and "fewer numbers: ia3; " in last.measured
+
+
+def test_better_cheaper_and_of_another_family_than_lora_is_named():
+    runs = runs_of({"lora": [0.1, 0.101, 0.099], "last-layers": [0.01, 0.011, 0.009]}, {"last-layers": 1000})
+    runs = [{**row, "family": row["contestant"] == "lora"} for row in runs]
+    costs = {"peak_bytes": 5e6, "ms_a_step": 50.0, "ms_a_token": 2.0, "ms_a_token_of_base": 1.0}
+    for ms, expected in ((20.0, "contradicts"), (70.0, "agrees")):
+        footprints = [{"contestant": "lora", **costs}, {"contestant": "last-layers", **costs, "ms_a_step": ms}]
+        last = verdicts(runs, compare.summary(runs, footprints))[-1]
+        assert last.verdict == expected and last.measured.endswith("last-layers" if expected == "contradicts" else "none")
+
+
+def test_forgetting_is_also_compared_where_as_much_was_learned():
+    runs = runs_of({"full": [0.01, 0.011, 0.012], "lora": [0.1, 0.101, 0.102]})
+    runs = [{**row, "forgotten": (4 if row["contestant"] == "full" else 3) + row["excess"]} for row in runs]
+    tried = [{"contestant": "full", "learning_rate": rate, "seed": 0, "excess": rate, "forgotten": 1.0} for rate in (0.01, 0.09, 0.5)]
+    tried += [{"contestant": "lora", "learning_rate": 0.03, "seed": 0, "excess": 0.1, "forgotten": 3.1}]
+    assert compare.as_much(tried, "full", "lora") == 0.09
+    assert verdict_of(verdicts(runs, compare.summary(runs, []), tried), "LoRA forgets less than full fine-tuning").verdict == "agrees"
+    tried += [{**tried[1], "seed": seed} for seed in (1, 2)]
+    found = verdicts(runs, compare.summary(runs, []), tried)
+    matched = next(verdict for verdict in found if "has learned as much (at a rate of 0.09, losses 0.101 and 0.090)" in verdict.says)
+    assert matched.verdict == "contradicts" and "lora 3.101, full 1.000" in matched.measured
 
 
 def test_memory_and_seconds_are_compared_where_they_were_measured():
@@ -163,7 +186,7 @@ def test_the_command_trains_measures_keeps_and_goes_on(tmp_path, capsys, monkeyp
     assert row["excess"] > 0 and row["peak_bytes"] > 0 and row["ms_a_step"] > 0 and row["ms_a_token"] > 0
     assert told == json.loads((tmp_path / "compare.quick.json").read_text())
     assert column(load(tmp_path / "compare.quick.csv"), "contestant") == ["lora"]
-    assert all((tmp_path / name).stat().st_size > 10_000 for name in comparison.FIGURES)
+    assert all((tmp_path / name).stat().st_size > 10_000 for name in (comparison.QUALITY, comparison.FORGETTING))
 
     def refuse(*arguments, **recipe):
         raise AssertionError("it was trained already")
