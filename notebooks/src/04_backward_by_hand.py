@@ -136,7 +136,8 @@ show(figure, "Three V-shaped curves of error against step. Both sides in float64
 # $h^2$ from both. On the left it is so small that the two losses agree in most digits and their difference is rounding: the error grows
 # as $1/h$.
 #
-# So: **both sides, float64, h = 1e-5**. In float32 the best that can be had is worse than many real mistakes; `gradcheck` refuses it.
+# So: **both sides, float64, h = 1e-5**. In float32 the best that can be had is some hundred thousand times worse, and at another $h$; a
+# small mistake, such as a factor of 1.000001, could hide behind it. `gradcheck` refuses float32.
 
 # %%
 try:
@@ -214,7 +215,7 @@ print(f"after it:              |dA| = {np.linalg.norm(fresh_dA):.3f}, |dB| = {np
 # A check that passes may mean that the gradient is right, or that the check is blind. To learn which, we turn the game round: take a
 # right backward pass, **put a mistake in on purpose**, and see whether the check notices. Such a mistaken copy is called a mutant.
 #
-# Here is the right backward pass as text, and fifteen ways to get it wrong with a single edit. All of them have been written by somebody.
+# Here is the right backward pass as text, and fifteen ways to get it wrong with a single edit. All of them look plausible at a glance.
 
 # %%
 RIGHT = """
@@ -325,7 +326,7 @@ caught = np.array(
 )  # (mutants, checks)
 assert all(passes(RIGHT, CHECKS[c][0], wanted[c], CHECKS[c][2]) for c in CHECKS), "the right backward must pass every check"
 
-# %%
+# %% tags=["thumbnail"]
 figure, axes = sheet(caption="✓ caught, – slipped through; computed in the cells above, float64", width=8.2, height=5.6)
 columns = [f"{name}\n{missed} missed" for name, missed in zip(CHECKS, (~caught).sum(axis=0), strict=True)]
 verdicts(axes, caught, list(MUTANTS), columns)

@@ -226,7 +226,7 @@ class Spy(Sites):
         return o, cache
 
 
-# %%
+# %% tags=["thumbnail"]
 story = "rosie the fox saw a fox. rosie"
 spy = Spy()
 row = np.array([base.encode(story)])  # (1, T)

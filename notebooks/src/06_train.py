@@ -65,6 +65,7 @@ text = "\n".join(lower(rng, False)[0] for _ in range(2000))
 held = [lower(rng, True)[0] + "\n" for _ in range(50)]
 
 
+# %%
 def ngram_loss(order):
     """The loss of counting: nats a letter on the held-out stories, from the counts of letters after `order` letters."""
     after = Counter(text[i : i + order + 1] for i in range(len(text) - order))
@@ -100,6 +101,7 @@ config = ml.Config(hidden_size=64, intermediate_size=160, num_hidden_layers=2)
 print(f"{sum(math.prod(shape) for shape in config.shapes().values()):,} numbers")
 
 
+# %%
 def train(steps, rate, seed=0, batch=4, length=160):
     """Yields (step, loss, weights) before each step; `weights` is changed in place."""
     weights = model.init(config, np.random.default_rng(seed), std=0.1)  # about 1 / sqrt(d)
@@ -158,7 +160,7 @@ for t, loss, weights in train(max(LOOK), 5e-3):
         written = re.sub("[^ -~]", "?", texts[0])  # what cannot be printed
         print(f"step {t - 1:>3}  above best {seen[-1]['held out'] - best:5.3f}  known words {known:4.0%}  {written[:76]}")
 
-# %%
+# %% tags=["thumbnail"]
 steps = [row["step"] for row in seen]
 figure, (left, right) = sheet(2, "one run, seed 0: 2 layers, d = 64, batches of 4 x 160 letters, rate 5e-3", 9.2, 3.4)
 log = {"xscale": "log", "marker": "o"}

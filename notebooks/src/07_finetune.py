@@ -155,7 +155,7 @@ print(f"stories: {alone:.4f} before, {with_lora:.4f} with the adapter, {off:.4f}
 # It comes first, because with a wrong one no other dial can be judged. This table took the lab some minutes
 # (`minilora experiment learning_rate`): the same few steps at each of a row of rates.
 
-# %%
+# %% tags=["thumbnail"]
 table = stored("learning_rate", "class")
 methods, rates = dict.fromkeys(column(table, "method")), sorted(set(column(table, "rate")))
 means = {name: [np.mean(column(table, "excess", method=name, rate=rate)) for rate in rates] for name in methods}

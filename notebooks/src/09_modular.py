@@ -14,15 +14,13 @@ import numpy as np
 
 import minilora as ml
 from minilora import ops
-from minilora.adapters.adapter import Adapter
 from minilora.adapters.combine import combine
 from minilora.lab.table import column, stored
 from minilora.pictures.lessons import bars, curves, matrix, sheet
 from minilora.pictures.notebook import dials, show
 from minilora.training.checkpoint import fingerprint
 from minilora.training.voices import PIRATE, VOICES, Voice
-from minilora.transformer import model
-from minilora.transformer.generate import generate
+from minilora.transformer import generate, model
 from minilora.transformer.known import KNOWN
 
 # %% [markdown]
@@ -108,7 +106,7 @@ for row, name in enumerate(names):
 # Now let the four rows *write*, in one batch.
 
 # %%
-out = generate(base.config, base.weights, rows, 90, bank.mixed_sites(names, ops.choose()), seed=3, temperature=0.5)
+out = generate.generate(base.config, base.weights, rows, 90, bank.mixed_sites(names, ops.choose()), seed=3, temperature=0.5)
 for name, row in zip(names, out, strict=True):
     print(f"{name or 'base':<7} {base.decode(row)}")
 
@@ -196,7 +194,7 @@ print(f"(A1 + A2)(B1 + B2): off by {np.linalg.norm(summed - total) / np.linalg.n
 # %%
 def add(one, other, weights=(1.0, 1.0)):
     method, arrays, _ = combine([voices[one], voices[other]], list(weights), base.config)
-    return Adapter(method, arrays, base.config, base.name)
+    return ml.Adapter(method, arrays, base.config, base.name)
 
 
 both = {
@@ -258,6 +256,7 @@ def weaker(adapter, t):
     return replace(adapter, method=replace(adapter.method, alpha=t * adapter.method.alpha))
 
 
+# %%
 strengths = (0.01, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 courses = {
     corpus: [base.held_out_loss(corpus, weaker(voices["pirate"], t), rows=8)[1] for t in strengths] for corpus in ("pirate", "stories")

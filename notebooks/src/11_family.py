@@ -68,28 +68,20 @@ show(
 # %%
 rows = stored("scale", "class")
 ranks = sorted(set(column(rows, "rank")))
-figure, panels = sheet(
-    2, f"first step along the way down, one {rows[0]['width']} x {rows[0]['width']} matrix, mean of 3 seeds", 9, 3.2, sharey=True
-)
+
+
+def relative(scale, optimiser):
+    """The mean first step at each rank, per that at the smallest rank."""
+    means = np.array([np.mean(column(rows, "progress", scale=scale, optimiser=optimiser, rank=r)) for r in ranks])  # (ranks,)
+    return means / means[0]
+
+
+# %%
+figure, panels = sheet(2, f"first step along the way down, one {rows[0]['width']} x {rows[0]['width']} matrix, mean of 3 seeds", 9, 3.2)
+how = {"xscale": "log", "yscale": "log", "marker": "o", "ylim": (0.01, 12)}
 for axes, optimiser in zip(panels, ("SGD", "Adam"), strict=True):
-    means = {
-        scale: np.array([np.mean(column(rows, "progress", scale=scale, optimiser=optimiser, rank=r)) for r in ranks])
-        for scale in ("1/r", "1/sqrt(r)")
-    }
-    lines = {f"alpha {name[1:]}": (ranks, line / line[0]) for name, line in means.items()}
-    curves(
-        axes,
-        lines,
-        "rank",
-        "relative to rank 1" if optimiser == "SGD" else "",
-        optimiser,
-        xscale="log",
-        yscale="log",
-        marker="o",
-        xticks=ranks,
-        xticklabels=ranks,
-    )
-    axes.minorticks_off()
+    lines = {f"alpha / {scale[2:]}": (ranks, relative(scale, optimiser)) for scale in ("1/r", "1/sqrt(r)")}
+    curves(axes, lines, "rank", "relative to rank 1" if optimiser == "SGD" else "", optimiser, **how)
 show(figure, "Under SGD alpha / r falls with the rank and alpha / sqrt r is flat; under Adam alpha / r is flat and alpha / sqrt r rises.")
 
 # %%
@@ -212,8 +204,11 @@ rest = W - part
 print(f"rest + part = W up to {np.abs(rest + part - W).max():.0e}; the part holds {np.sum(part**2) / np.sum(W**2):.0%} of |W|²")
 sigma = np.linalg.svd(W, compute_uv=False)
 figure, axes = sheet(caption=f"{name} of stories-base, {W.shape[0]} x {W.shape[1]}", height=2.8)
-places = np.arange(1, len(sigma) + 1)
-curves(axes, {"frozen": (places[7:], sigma[7:]), "trains": (places[:8], sigma[:8])}, "singular value, from the largest", "size", marker="o")
+axes.plot(np.arange(9, len(sigma) + 1), sigma[8:], ".", color="#0072B2")
+axes.plot(np.arange(1, 9), sigma[:8], "o", markersize=5, color="#D55E00")
+axes.annotate("trains", (9, sigma[2]), color="#D55E00")
+axes.annotate("frozen", (40, sigma[30]), color="#0072B2")
+axes.set(xlabel="singular value, from the largest", ylabel="size")
 show(figure, "The singular values of a weight: the eight largest are what PiSSA trains, the others are frozen.")
 
 
@@ -261,7 +256,7 @@ def changes(adapter):
 
 dora = ml.finetune(base, ml.DoRA(rank=4, alpha=8), "pirate", steps=40, learning_rate=1e-2, **RECIPE)
 
-# %%
+# %% tags=["thumbnail"]
 figure, panels = sheet(2, "each point a column of one of 28 matrices; pirate, rank 4, 40 steps, seed 0", 9, 3.4, sharex=True, sharey=True)
 for axes, (name, adapter) in zip(panels, {"LoRA": pirate["lora"], "DoRA": dora}.items(), strict=True):
     length, turn = changes(adapter)
@@ -276,8 +271,8 @@ for axes, (name, adapter) in zip(panels, {"LoRA": pirate["lora"], "DoRA": dora}.
 show(figure, "Two clouds of points, change of length against turn, for LoRA and for DoRA.")
 
 # %% [markdown]
-# The paper's observation is that in LoRA the two go together (a positive correlation) and in full fine-tuning they do not. What is seen
-# here is printed above the panels; at this size and after so few steps it is a picture of the definitions, not a confirmation.
+# The paper's observation is that in LoRA the two go together (a strong positive correlation), and in full fine-tuning and in DoRA they do
+# not. The numbers above the panels are ours: of one run of forty steps, a picture of the definitions rather than a confirmation.
 #
 # An exact fact instead: at the start DoRA *is* the base, since $m = |W|$ and $B = 0$.
 

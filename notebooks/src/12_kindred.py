@@ -234,7 +234,7 @@ print(f"16 numbers, rank {rank}; by Fourier transform the same up to {np.abs(slo
 # Four kinds of target, four structures of about 32 numbers each, the best member of each in closed form. **Predict** the table before you
 # run: where are zeros, and what stands elsewhere?
 
-# %%
+# %% tags=["thumbnail"]
 kinds = list(structured.STRUCTURES)
 tables = [structured.which_fits(np.random.default_rng(seed)) for seed in range(20)]
 table = np.mean([[[row[kind] for kind in kinds] for row in rows] for rows in tables], axis=0)  # (targets, structures)
