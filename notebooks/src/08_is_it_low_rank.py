@@ -228,24 +228,28 @@ first, other_task, other_start = run(0, 0, "pirate"), run(0, 1, "uwu"), run(1, 1
 
 
 # %%
+FIRST = (1, 2, 4, 8)
+
+
 def grid(one, other, part):
-    """phi (8, 8) of the first i and the first j directions of A or of B, less chance, in the mean of the 28 matrices."""
+    """phi (4, 4) of the first i and the first j directions of A or of B, less chance, in the mean of the 28 matrices."""
     found = []
     for name in dW:
         U, V = (spectrum.truncated_svd(run.arrays[f"{name}.lora_{part}"].astype(np.float64), 8) for run in (one, other))
         U, V = (svd[0] if part == "A" else svd[2].T for svd in (U, V))  # (d, 8) or (k, 8)
-        chance = [[subspaces.similarity_by_chance(len(U), i, j) for j in range(1, 9)] for i in range(1, 9)]  # (8, 8)
-        found.append(subspaces.similarity_grid(U, V) - chance)
+        chance = [[subspaces.similarity_by_chance(len(U), i, j) for j in FIRST] for i in FIRST]  # (4, 4)
+        found.append([[subspaces.similarity(U[:, :i], V[:, :j]) for j in FIRST] for i in FIRST] - np.array(chance))
     return np.mean(found, axis=0)
 
 
 # %%
 pairs = {"same start, other task": other_task, "other start, same task": other_start}
-figure, axes = sheet(2, "phi(i, j) less chance, for i, j = 1 ... 8; mean of 28 matrices; LoRA r = 8 after 30 steps", 8.4, 7.6, rows=2)
+figure, axes = sheet(2, "phi(i, j) less chance, of the first 1, 2, 4, 8 directions; 28 matrices; LoRA r = 8, 30 steps", 6.4, 6.2, rows=2)
 for row, (name, other) in zip(axes, pairs.items(), strict=True):
     for one, part in zip(row, "AB", strict=True):
         matrix(one, grid(first, other, part), f"{part}: {name}", limit=1, digits=2)
-show(figure, "Four 8 by 8 grids of phi: A is alike if the start was the same, B if the task was the same; the other two are nearly empty.")
+        one.set(xticks=range(4), yticks=range(4), xticklabels=FIRST, yticklabels=FIRST)
+show(figure, "Four 4 by 4 grids of phi: A is alike if the start was the same, B if the task was the same; the other two are nearly empty.")
 
 # %% [markdown]
 # Read it as a table of two by two.
@@ -303,15 +307,11 @@ for rank, alpha in sorted({(row["rank"], row["alpha"]) for row in strengths}):
 # Random matrix theory gives an exact law: below $\theta = 1$ the addition drowns, above it stands out.
 
 # %%
-thetas = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 2.5, 3.0)
-measured = [np.mean([intruders.spike(200, theta, seed)["cosine2"] for seed in range(3)]) for theta in thetas]
-line = np.linspace(0, 3, 200)  # (200,)
-figure, axes = sheet(caption="theta u v added to a random 200 x 200 matrix of entries of variance 1/200; 3 seeds", height=3.2)
-axes.plot(line, [subspaces.spike_law(theta)[1] for theta in line], color=LIGHT.quiet)
-axes.plot(thetas, measured, "o", color=LIGHT.row)
-axes.annotate("law: 1 - 1/θ²", (1.5, 0.42), color=LIGHT.quiet)
-axes.set(xlabel="θ, the size of what is added", ylabel="squared cosine with v")
-show(figure, "The squared cosine stays near zero below theta = 1 and then rises along the law towards one.")
+for theta in (0.5, 0.9, 1.1, 1.5, 2, 3, 5):
+    drawn = [intruders.spike(200, theta, seed) for seed in range(3)]
+    largest, cosine = (np.mean([each[name] for each in drawn]) for name in ("largest", "cosine2"))
+    by_law = subspaces.spike_law(theta)
+    print(f"theta {theta:>3}: largest {largest:.2f} (law {by_law[0]:.2f}), squared cosine with v {cosine:.2f} (law {by_law[1]:.2f})")
 
 # %% [markdown]
 # So whether there is an intruder is a matter of **size**: of the update's largest singular value against the spectrum that it is added to.
