@@ -18,6 +18,7 @@ NAMES = (
     "scale",
     "initialisation",
     "learning_rate",
+    "low_rank",
     "capacity",
     "intruders",
     "modular",
