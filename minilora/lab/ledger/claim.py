@@ -10,7 +10,7 @@ from minilora.transformer import Config
 HOLDS, CONDITION, NOT_HERE, UNSEEN = "holds", "holds with a condition", "does not hold here", "cannot be seen at this size"
 VERDICTS = {
     HOLDS: "as it is said",
-    CONDITION: "true, but the account leaves out what it depends on",
+    CONDITION: "true in part, or under a condition that the account leaves out",
     NOT_HERE: "what was measured or counted says otherwise",
     UNSEEN: "nothing that fits this project could show it or refute it",
 }
