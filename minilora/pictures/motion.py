@@ -43,7 +43,10 @@ class Animation:
 def few_colours(arrays):
     """Arrays (height, width, 3) uint8 -> images in the COLOURS commonest colours of them all; the others become the nearest."""
     codes = [array @ np.array([1 << 16, 1 << 8, 1]) for array in arrays]  # (height, width) each: a number for every colour
-    counts = sum(np.bincount(code.ravel(), minlength=1 << 24) for code in codes)  # (2^24,)
+    counts = np.zeros(1 << 24, int)  # (2^24,)
+    for code in codes:
+        values, times = np.unique(code, return_counts=True)  # (colours of this frame,) twice
+        counts[values] += times
     used = np.flatnonzero(counts)  # (colours,)
     kept = used[np.argsort(-counts[used], kind="stable")[:COLOURS]]  # (COLOURS,)
     distance = np.sum((seen(used)[:, None] - seen(kept)) ** 2, axis=2)  # (colours, COLOURS)

@@ -43,7 +43,8 @@ class Stage:
 
     def box(self, x, y, width, height, edge, face="none", line=0.06, order=2):
         corner = (self.x + x, self.y + y)
-        self.axes.add_patch(Rectangle(corner, width, height, facecolor=face, edgecolor=edge, linewidth=self.points(line), zorder=order))
+        box = Rectangle(corner, width, height, facecolor=face, edgecolor=edge, linewidth=self.points(line), zorder=order)
+        self.axes.add_artist(box)  # add_patch would work out new limits of the axes, each time
 
     def line(self, x, y, colour, width=0.04):
         self.axes.plot([self.x + a for a in x], [self.y + b for b in y], color=colour, linewidth=self.points(width))
