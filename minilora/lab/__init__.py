@@ -23,6 +23,7 @@ NAMES = (
     "intruders",
     "modular",
     "merge_drift",
+    "step_cost",
     "projection",
     "depth",
     "frozen_backward",
