@@ -17,6 +17,7 @@ NAMES = (
     "alpha",
     "scale",
     "initialisation",
+    "targets",
     "learning_rate",
     "low_rank",
     "capacity",
