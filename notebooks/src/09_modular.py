@@ -256,7 +256,7 @@ def weaker(adapter, t):
     return replace(adapter, method=replace(adapter.method, alpha=t * adapter.method.alpha))
 
 
-# %%
+# %% tags=["thumbnail"]
 strengths = (0.01, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0)
 courses = {
     corpus: [base.held_out_loss(corpus, weaker(voices["pirate"], t), rows=8)[1] for t in strengths] for corpus in ("pirate", "stories")
