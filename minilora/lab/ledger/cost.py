@@ -58,7 +58,7 @@ def fast(tables):
     return Answer(
         NOT_HERE if large > 0.1 and np.mean(lora / full) > 0.1 else HOLDS,
         measured,
-        "counted at 7 billion numbers; measured at half a million",
+        "counted at 7 billion numbers; measured on small models, one CPU",
     )
 
 
