@@ -3,7 +3,7 @@
 import numpy as np
 
 from minilora import counting
-from minilora.lab import capacity
+from minilora.lab import capacity, domain
 from minilora.lab.findings import above, below
 from minilora.lab.ledger.claim import CONDITION, HERE, HOLDS, NOT_HERE, Answer, claim, told_size
 from minilora.lab.table import column
@@ -14,24 +14,19 @@ from minilora.methods import LoRA
     25, "It is good for limited resources, quick experiments, domain adaptation, many variants of a task, prototyping.", "domain", "modular"
 )
 def good_for(tables):
-    domain, modular = tables["domain"], tables["modular"]
-    gains, lead = {}, {}
-    for name in ("source", "folder"):
-        losses = {
-            model: np.array(column(domain, "loss", model=model, domain=name)) for model in ("base", "LoRA on source", "LoRA on folder")
-        }
-        own, other = (losses[f"LoRA on {each}"] for each in (name, "folder" if name == "source" else "source"))
-        gains[name], lead[name] = losses["base"] - own, other - own
-    better = all(above("", values, 0).holds for values in (*gains.values(), *lead.values()))
+    rows, modular = tables["domain"], tables["modular"]
+    gains = {name: np.subtract(domain.of(rows, "base", name), domain.of(rows, f"LoRA on {name}", name)) for name in ("source", "folder")}
+    steps, found = domain.PRESETS[rows[0]["preset"]]["steps"], domain.check(rows)
+    better = all(finding.holds for finding in found)
+    apart = "on each domain it is better than" if better else "it is not on each domain better than"
     lora, full = (12 * count / 1e6 for count in (LoRA(rank=8).count(HERE), counting.total(HERE.shapes())))  # gradient and two moments
     measured = (
-        f"Domains of real text: after {domain[0]['steps']} steps an adapter is {np.mean(gains['source']):.2f} nats a character better "
-        f"than its base on Python source and {np.mean(gains['folder']):.2f} on a folder of files, and on each domain better than the "
-        f"other domain's adapter. Variants: {len(set(column(modular, 'speaker')))} speakers from one base. Resources: gradient and "
-        f"moments of rank 8 take {lora:.1f} MB where full fine-tuning's take {full:.1f}. That experiments are quick is true of full "
-        "fine-tuning too at this size."
+        f"Domains of real text: after {steps} steps an adapter is {np.mean(gains['source']):.2f} nats a character better than its base "
+        f"on Python source and {np.mean(gains['folder']):.2f} on a folder of files, and {apart} the adapter of the other. Variants: "
+        f"{len(set(column(modular, 'speaker')))} speakers from one base. Resources: gradient and moments of rank 8 take {lora:.1f} MB "
+        f"where full fine-tuning's take {full:.1f}. That experiments are quick is true of full fine-tuning too at this size."
     )
-    return Answer(HOLDS if better else CONDITION, measured, told_size(domain, "a small model trained on the language reference"))
+    return Answer(HOLDS if better else CONDITION, measured, told_size(rows, "a small model trained on the language reference"))
 
 
 @claim(
