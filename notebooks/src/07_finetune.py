@@ -152,8 +152,8 @@ print(f"stories: {alone:.4f} before, {with_lora:.4f} with the adapter, {off:.4f}
 # %% [markdown]
 # ## The learning rate
 #
-# It comes first, because with a wrong one no other dial can be judged. This table took the lab some minutes
-# (`minilora experiment learning_rate`): the same few steps at each of a row of rates.
+# It comes first, because with a wrong one no other dial can be judged. This table is the lab's (`minilora experiment learning_rate`): the
+# same few steps at each of a row of rates.
 
 # %% tags=["thumbnail"]
 table = stored("learning_rate", "class")
