@@ -22,6 +22,7 @@ NAMES = (
     "low_rank",
     "capacity",
     "intruders",
+    "asymmetry",
     "modular",
     "merge_drift",
     "step_cost",
