@@ -18,6 +18,7 @@ NAMES = (
     "scale",
     "initialisation",
     "targets",
+    "rank",
     "learning_rate",
     "low_rank",
     "capacity",

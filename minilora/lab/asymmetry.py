@@ -10,9 +10,9 @@ and at twice the rank, where one matrix has as many numbers as the pair.
 Rates: on one seed, of steps by a factor of 1.4 to 2 between 0.005 and 0.04 the one with the lowest held-out loss at rank 8, for each of
 the three.
 What must be seen: with B frozen the update can write r of k directions, chosen blindly, and 1 - r / k of the target is left whatever the
-inputs. With A frozen the update sees r random mixtures of all inputs: no better if the inputs are white, and nearly as good as both if few
-of them carry the variance, as in a network. On rot13 the order is the same: B frozen is far behind. A frozen is even ahead of both after
-the same steps, with half the numbers, which goes further than the paper: alone, B can be trained at twice the rate at which both go wrong.
+inputs. With A frozen the update sees r random mixtures of all inputs: no better if the inputs are white, and far better if few of them
+carry the variance, as in a network. On rot13 the order is the same: B frozen is far behind. A frozen is even ahead of both after the same
+steps, with half the numbers, which goes further than the paper: alone, B can be trained at twice the rate at which both go wrong.
 What this size cannot show: who is ahead in the end. After so few steps the loss tells how fast a method learns; PEFT's comparison, after
 thousands, has both ahead of A frozen.
 """
