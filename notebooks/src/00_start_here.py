@@ -90,6 +90,19 @@ print("may the base be written to?", any(array.flags.writeable for array in base
 # | [1](01_low_rank.ipynb) | Can 26 numbers stand for 40? The trick itself, with a film |
 # | [2](02_counting.ipynb) | What does LoRA save, in numbers, in bytes and in work? |
 # | [3](03_svd_pca_lora.ipynb) | What is the best that a pair of rank r can do? SVD, PCA, a picture |
+# | [4](04_backward_by_hand.ipynb) | How does a gradient find its way back through a layer? |
+# | [5](05_transformer.ipynb) | What happens inside a transformer, on the way up and on the way down? |
+# | [6](06_train.ipynb) | When has a language model learned all there is to learn? |
+# | [7](07_finetune.ipynb) | What does LoRA change, what does it leave alone, and how are its dials set? |
+# | [8](08_is_it_low_rank.ipynb) | Is the update of fine-tuning really low-rank? |
+# | [9](09_modular.ipynb) | Can one model have many voices at once? |
+# | [10](10_rivals.ipynb) | The other ways to fine-tune, measured beside LoRA |
+# | [11](11_family.ipynb) | LoRA's relatives, one idea each |
+# | [12](12_kindred.ipynb) | What else can be said with few numbers? Winograd, depthwise, Kronecker |
+# | [13](13_when.ipynb) | When is LoRA the right tool, and when is it not? |
+# | [14](14_real_models.ipynb) | Does an adapter from here work in a real model, and one from there here? |
+#
+# To do it yourself: the [exercises](../exercises/README.md), which check themselves.
 #
 # In a hurry? 0, 1, 7, 13. To understand how it is computed: 1, 4, 5, then the exercises. To decide whether to use it:
 # 2, 10, 11, 13.
