@@ -17,7 +17,7 @@ from minilora.methods import REGISTRY
 from minilora.methods.check import check_method
 from minilora.pictures import comparison
 from minilora.pictures.lessons import bars, matrices, sheet, verdicts
-from minilora.pictures.notebook import show
+from minilora.pictures.notebook import Still, show
 from minilora.transformer import model
 
 # %% [markdown]
@@ -180,9 +180,7 @@ show(figure, "A grid of methods against four properties, with ticks and dashes."
 # numbers?
 
 # %%
-runs, footprints = stored("compare", "full"), stored("compare.footprint", "full")
-rows = compare.summary(runs, footprints)
-task = compare.task_of(runs)
+runs, (rows, task, sweep) = stored("compare", "full"), comparison.stored()
 print(f"{task}; {len(set(column(runs, 'seed')))} seeds each")
 print(f"{'':<16} {'trains':>8} {'share':>7} {'rate':>7} {'above best':>16} {'forgotten':>10}  merges")
 for each in rows:
@@ -191,17 +189,19 @@ for each in rows:
     print(f"{each['contestant']:<16} {size} {told:>16}  {'yes' if each['merges'] else 'no'}")
 
 # %% tags=["thumbnail"]
-words = comparison.alts(rows)
-show(comparison.quality(comparison.drawn(rows), comparison.caption(rows, task)), words["compare-quality.png"])
+words, pictures = comparison.alts(rows), comparison.stored_pictures()
+Still(pictures[comparison.QUALITY], words[comparison.QUALITY])
 
 # %% [markdown]
 # Read it from the left: how little can one train? And along the line of LoRA's ranks: what does a point above or below that line say
 # about its method?
 #
-# What was learned is one side. The other is what was **forgotten**: how far the loss on plain stories rose while the adapter was on.
+# What was learned is one side. The other is what was **forgotten**: how far the loss on plain stories rose while the adapter was on. Two
+# methods are shown at their other learning rates as well: follow their lines, and ask how much of the difference between methods is a
+# difference of *rates*.
 
 # %%
-show(comparison.forgetting(comparison.drawn(rows), comparison.caption(rows, task)), words["compare-forgetting.png"])
+Still(pictures[comparison.FORGETTING], words[comparison.FORGETTING])
 
 # %% [markdown]
 # ### One row again
@@ -221,7 +221,7 @@ print(f"(IA)3, seed 0: {again['excess']:.4f} above the best now, {kept['excess']
 # Here is what our one model says to each sentence.
 
 # %%
-for verdict in common_table.verdicts(runs, rows):
+for verdict in common_table.verdicts(runs, rows, sweep):
     print("*", verdict)
 
 # %% [markdown]
