@@ -16,7 +16,7 @@ def share(config, rank):
     return LoRA(rank=rank).count(config) / counting.total(config.shapes())
 
 
-@claim(4, "It is memory-efficient: about 1 % of the parameters train.", command="minilora count --model llama-3-8b --rank 16")
+@claim(4, "It is memory-efficient: about 1% of the parameters train.", command="minilora count --model llama-3-8b --rank 16")
 def one_percent(tables):
     large = {name: share(KNOWN[name], 16) for name in ("Llama-3-8B", "Llama-3.2-3B", "SmolLM2-135M")}
     here = {r: share(HERE, r) for r in (1, 8)}

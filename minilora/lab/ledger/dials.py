@@ -54,7 +54,7 @@ def intrinsic_rank(tables):
     pair = column(rows, "excess", part="LoRA", corpus=VOICE)
     measured = (
         f"An update of low rank that does the task exists: LoRA of rank 1 ends at {np.mean(pair):.3f} nats a character above the best, "
-        f"full fine-tuning at {np.mean(whole):.3f}, on {VOICE}. But full fine-tuning does not find it: after {last} steps 90 % of its "
+        f"full fine-tuning at {np.mean(whole):.3f}, on {VOICE}. But full fine-tuning does not find it: after {last} steps 90% of its "
         f"update lies in {np.mean(share):.0%} of the directions (of noise: {np.mean(noise):.0%}), and with the first direction of each "
         f"matrix alone its loss is {np.mean(first):.3f}."
     )

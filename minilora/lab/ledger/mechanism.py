@@ -130,7 +130,7 @@ def count_of_a_pair(tables):
 
 @claim(
     16,
-    "An attention matrix with d = k = 4096 at rank 16: 16.7 million numbers become 131 thousand, 99.2 % fewer.",
+    "An attention matrix with d = k = 4096 at rank 16: 16.7 million numbers become 131 thousand, 99.2% fewer.",
     command="minilora count --d 4096 --k 4096 --rank 16",
 )
 def attention_matrix(tables):

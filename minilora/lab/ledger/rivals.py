@@ -26,22 +26,22 @@ def answer(tables, name, elsewhere):
     return Answer(verdict, f"{found[0].upper()}{found[1:]}. {elsewhere}", told_size(runs, f"stories-base learns {runs[0]['voice']}"))
 
 
-@claim(21, "Full fine-tuning: 100 % of the parameters, much memory, slow, excellent quality.", *TABLES)
+@claim(21, "Full fine-tuning: 100% of the parameters, much memory, slow, excellent quality.", *TABLES)
 def full(tables):
     return answer(tables, "full", "Memory and time are one measurement each.")
 
 
-@claim(22, "LoRA: 0.1 to 1 % of the parameters, little memory, fast, very good quality.", *TABLES)
+@claim(22, "LoRA: 0.1 to 1% of the parameters, little memory, fast, very good quality.", *TABLES)
 def lora(tables):
     return answer(tables, "lora", f"In Llama-3-8B rank 16 on all linear layers is {share(LoRA(rank=16)):.2%} of the parameters.")
 
 
-@claim(23, "Other adapters: 2 to 4 % of the parameters, some memory, some speed, good quality.", *TABLES)
+@claim(23, "Other adapters: 2 to 4% of the parameters, some memory, some speed, good quality.", *TABLES)
 def adapters(tables):
     small, large = (share(Houlsby(width=width)) for width in (64, 512))
     return answer(tables, "houlsby", f"In Llama-3-8B Houlsby's adapters are {small:.2%} at width 64 and {large:.1%} at width 512.")
 
 
-@claim(24, "Prefix tuning: 0.01 % of the parameters, very little memory, very fast, limited quality.", *TABLES)
+@claim(24, "Prefix tuning: 0.01% of the parameters, very little memory, very fast, limited quality.", *TABLES)
 def prefix(tables):
     return answer(tables, "prefix", f"In Llama-3-8B a prefix of 8 is {share(Prefix(length=8)):.4%} of the parameters.")
