@@ -32,7 +32,7 @@ from minilora.methods import LoRA, LoRAFA
 QUESTION = "Must both matrices of the pair train, and if one alone, which?"
 RUNS = (("both", 8), ("A frozen", 8), ("A frozen", 16), ("B frozen", 8), ("B frozen", 16))
 PRESETS = {
-    "smoke": {"width": 32, "draws": 4, "runs": (("both", 2), ("A frozen", 2), ("B frozen", 2)), "steps": 2},
+    "smoke": {"width": 32, "draws": 4, "runs": RUNS, "steps": 1},
     "class": {"width": 64, "draws": 20, "runs": RUNS, "steps": 60},
     "paper": {"width": 256, "draws": 20, "runs": RUNS, "steps": 600},
 }
@@ -149,7 +149,7 @@ def draw(rows):
         found = excess(rows, which, r)  # (seeds,)
         runs.plot(found, np.full(len(found), y), "o", color=inks[which], markersize=4)
         runs.annotate(f"{np.mean(found):.2f}", (max(found), y), (8, 0), textcoords="offset points", va="center", color=inks[which])
-        labels.append(f"{which}, r = {r}\n{column(rows, 'numbers', which=which, rank=r)[0]:,} numbers")
+        labels.append(f"{which}, r = {r}\n{column(rows, 'numbers', part='trained', which=which, rank=r)[0]:,} numbers")
     highest = max(row["excess"] for row in rows if row["part"] == "trained")
     runs.set(title="rot13", xlabel="above best, nats a character", xlim=(0, 1.2 * highest))
     runs.set(yticks=range(len(pairs)), yticklabels=labels, ylim=(len(pairs) - 0.5, -0.5))

@@ -33,7 +33,7 @@ from minilora.pictures.measure import watched
 QUESTION = "Is the update low-rank?"
 KEPT = (1, 2, 4, 8, 16, 32, 96)
 PRESETS = {
-    "smoke": {"steps": {"pirate": 2}, "kept": (1,), "rank": 2, "larger": 4, "pair_steps": 1},
+    "smoke": {"steps": {"pirate": 2}, "kept": (1, 16, 96), "rank": 2, "larger": 4, "pair_steps": 1},
     "class": {"steps": {"pirate": 50, "rot13": 60}, "kept": KEPT, "rank": 8, "larger": 32, "pair_steps": 30},
     "paper": {"steps": {"pirate": 400, "rot13": 400}, "kept": KEPT, "rank": 8, "larger": 32, "pair_steps": 300},
 }

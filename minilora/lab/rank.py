@@ -24,7 +24,7 @@ from minilora.methods import LoRA
 
 QUESTION = "How much does the rank matter?"
 PRESETS = {
-    "smoke": {"ranks": (1, 4), "steps": {"pirate": 2, "rot13": 2}, "every": 1},
+    "smoke": {"ranks": (1, 2, 8, 32), "steps": {"pirate": 2, "rot13": 2}, "every": 1},
     "class": {"ranks": (1, 2, 8, 32), "steps": {"pirate": 30, "rot13": 60}, "every": 10},
     "paper": {"ranks": (1, 2, 4, 8, 16, 32), "steps": {"pirate": 300, "rot13": 600}, "every": 25},
 }

@@ -37,7 +37,7 @@ SETS = {  # the targets, and the learning rate that suits them
     "all": ("all-linear", 1e-2),
 }
 PRESETS = {
-    "smoke": {"budget": 6912, "sets": ("q", "all"), "steps": 2},
+    "smoke": {"budget": 6912, "sets": tuple(SETS), "steps": 1},
     "class": {"budget": 13824, "sets": tuple(SETS), "steps": 40},
     "paper": {"budget": 13824, "sets": tuple(SETS), "steps": 400},
 }

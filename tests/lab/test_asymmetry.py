@@ -12,10 +12,12 @@ def stored():
     return table.stored("asymmetry", "class")
 
 
-def test_the_smoke_run_has_the_columns_of_the_stored_table(stored, monkeypatch):
+def test_the_smoke_run_has_the_columns_of_the_stored_table_and_can_be_judged_and_drawn(stored, monkeypatch):
     monkeypatch.setattr(asymmetry, "RECIPE", {"batch": 2, "length": 64, "warmup": 1, "held_out": 2})
     rows = asymmetry.run("smoke", seeds=(0,), jobs=1)
     assert {name for row in rows for name in row} == set(stored[0])
+    assert {type(finding.holds) for finding in asymmetry.check(rows)} == {bool}
+    assert asymmetry.draw(rows).axes
 
 
 def test_the_stored_table_holds_and_can_be_drawn(stored):

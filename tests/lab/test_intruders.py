@@ -15,10 +15,13 @@ def stored():
     return table.stored("intruders", "class")
 
 
-def test_the_smoke_run_has_the_columns_of_the_stored_table(stored):
+def test_the_smoke_run_has_the_columns_of_the_stored_table_and_can_be_judged_and_drawn(stored, monkeypatch):
+    monkeypatch.setattr(intruders, "RECIPE", {"batch": 2, "length": 64, "warmup": 1, "held_out": 2})
     rows = intruders.run("smoke", seeds=(0,), jobs=1)
     assert {name for row in rows for name in row} == set(stored[0])
-    assert len(rows) == 2 + 2 * 28
+    assert len(rows) == 2 + 4 * 28
+    assert {type(finding.holds) for finding in intruders.check(rows)} == {bool}
+    assert intruders.draw(rows).axes
 
 
 def test_the_stored_table_holds_and_can_be_drawn(stored):
@@ -37,7 +40,7 @@ def test_a_spike_without_its_law_is_found_out(stored):
 
 def test_counts_that_are_the_same_for_all_are_found_out(stored):
     spoiled = [{**row, "intruders": 1} if row["part"] == "trained" else row for row in stored]
-    assert len(failing(spoiled)) == 3
+    assert len(failing(spoiled)) == 4
 
 
 def test_the_update_of_lora_is_s_a_b_and_has_its_rank():

@@ -11,10 +11,13 @@ def stored():
     return table.stored("learning_rate", "class")
 
 
-def test_the_smoke_run_has_the_columns_of_the_stored_table(stored):
+def test_the_smoke_run_has_the_columns_of_the_stored_table_and_can_be_judged_and_drawn(stored, monkeypatch):
+    monkeypatch.setattr(learning_rate, "RECIPE", {"batch": 2, "length": 64, "warmup": 1, "held_out": 2})
     rows = learning_rate.run("smoke", seeds=(0,), jobs=1)
     assert set(rows[0]) == set(stored[0]) and len(rows) == 4
     assert all(np.isfinite(row["excess"]) for row in rows)
+    assert {type(finding.holds) for finding in learning_rate.check(rows)} == {bool}
+    assert learning_rate.draw(rows).axes
 
 
 def test_the_stored_table_holds_and_can_be_drawn(stored):

@@ -17,11 +17,13 @@ def stored():
     return table.stored("low_rank", "class")
 
 
-def test_the_smoke_run_has_the_columns_of_the_stored_table(stored, monkeypatch):
+def test_the_smoke_run_has_the_columns_of_the_stored_table_and_can_be_judged_and_drawn(stored, monkeypatch):
     monkeypatch.setattr(low_rank, "RECIPE", RECIPE)
     rows = low_rank.run("smoke", seeds=(0,), jobs=1)
     assert {name for row in rows for name in row} == set(stored[0])
     assert {row["part"] for row in rows} == {row["part"] for row in stored}
+    assert {type(finding.holds) for finding in low_rank.check(rows)} == {bool}
+    assert low_rank.draw(rows).axes
 
 
 def test_the_stored_table_holds_and_can_be_drawn(stored):

@@ -10,12 +10,14 @@ def stored():
     return table.stored("rank", "class")
 
 
-def test_the_smoke_run_has_the_columns_of_the_stored_table(stored, monkeypatch):
+def test_the_smoke_run_has_the_columns_of_the_stored_table_and_can_be_judged_and_drawn(stored, monkeypatch):
     monkeypatch.setattr(rank, "RECIPE", {"batch": 2, "length": 64, "warmup": 1, "held_out": 2})
     rows = rank.run("smoke", seeds=(0,), jobs=1)
     assert set(rows[0]) == set(stored[0])
-    assert [row["step"] for row in rows] == [0, 1, 2] * 4
+    assert [row["step"] for row in rows] == [0, 1, 2] * 8
     assert len({row["excess"] for row in rows if row["step"] == 0}) == 2  # the base's, for each corpus
+    assert {type(finding.holds) for finding in rank.check(rows)} == {bool}
+    assert rank.draw(rows).axes
 
 
 def test_the_stored_table_holds_and_can_be_drawn(stored):

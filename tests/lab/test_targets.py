@@ -12,10 +12,12 @@ def stored():
     return table.stored("targets", "class")
 
 
-def test_the_smoke_run_has_the_columns_of_the_stored_table(stored, monkeypatch):
+def test_the_smoke_run_has_the_columns_of_the_stored_table_and_can_be_judged_and_drawn(stored, monkeypatch):
     monkeypatch.setattr(targets, "RECIPE", {"batch": 2, "length": 64, "warmup": 1, "held_out": 2})
     rows = targets.run("smoke", seeds=(0,), jobs=1)
-    assert [set(row) for row in rows] == [set(stored[0])] * 2
+    assert [set(row) for row in rows] == [set(stored[0])] * 9
+    assert {type(finding.holds) for finding in targets.check(rows)} == {bool}
+    assert targets.draw(rows).axes
 
 
 def test_the_stored_table_holds_and_can_be_drawn(stored):
