@@ -132,17 +132,18 @@ def noticed(says, less, more, measure):
 
 
 def trade_off(runs, present):
-    """Is any method of another family better than LoRA, and smaller too, or lighter and faster too?"""
-    lora, better = present["lora"], []
-    for name, row in present.items():
-        differences = None if row["family"] else by_seed(runs, "excess", name, "lora")
-        if differences and judged(differences) == "agrees":
-            better.append(row)
-    smaller = [row["contestant"] for row in better if row["trainable"] < lora["trainable"]]
-    cheaper = [row["contestant"] for row in better if no_more(row, lora, "peak_bytes") and no_more(row, lora, "ms_a_step")]
+    """Is any method of another family as good as LoRA, in the mean, and smaller, or no heavier and no slower?"""
+    lora = present["lora"]
+    as_good = [
+        row
+        for row in present.values()
+        if not row["family"] and None not in (row["excess"], lora["excess"]) and row["excess"] <= lora["excess"]
+    ]
+    smaller = [row["contestant"] for row in as_good if row["trainable"] < lora["trainable"]]
+    cheaper = [row["contestant"] for row in as_good if no_more(row, lora, "peak_bytes") and no_more(row, lora, "ms_a_step")]
     measured = (
-        f"Here better at the task than LoRA, with fewer numbers: {', '.join(smaller) or 'none'}; "
-        f"with no more memory and no more time a step: {', '.join(cheaper) or 'none'}"
+        f"Here at least as good at the task in the mean: with fewer numbers {', '.join(smaller) or 'none'}, "
+        f"with no more memory and no more time a step {', '.join(cheaper) or 'none'}"
     )
     one_seed = len(set(column(runs, "seed"))) == 1
     verdict = "contradicts" if smaller or cheaper else "agrees"

@@ -127,7 +127,7 @@ def test_what_is_smaller_and_better_than_lora_is_named():
     losses = {"lora": [0.1, 0.101, 0.099], "ia3": [0.01, 0.011, 0.009], "full": [0.01, 0.011, 0.009]}
     runs = [{**row, "family": row["contestant"] == "lora"} for row in runs_of(losses, {"ia3": 10, "full": 1000})]
     last = verdicts(runs, compare.summary(runs, []))[-1]
-    assert last == Verdict("LoRA is the best trade-off", last.measured, "contradicts") and "fewer numbers: ia3; " in last.measured
+    assert last == Verdict("LoRA is the best trade-off", last.measured, "contradicts") and "fewer numbers ia3, " in last.measured
 
 
 def test_better_cheaper_and_of_another_family_than_lora_is_named():
