@@ -24,8 +24,10 @@ def label(axes, points, texts, inks, fontsize=8):
     for i in np.argsort(-crowd, kind="stable"):
         places = boxes(at[i] + offsets, size(axes, texts[i], fontsize))  # (places, 4)
         outside = area(places) - shared(places, np.array([axes.bbox.extents]))  # (places,)
-        best = np.argmin(100 * (shared(places, avoid) + outside) + np.linalg.norm(offsets, axis=1))
-        avoid = np.concatenate([avoid, places[best : best + 1]])
+        ties = along(at[i] + 0.3 * offsets, at[i] + offsets, 8)  # (8, places, 4)    the first steps lie on the point itself
+        crossed = sum(shared(tie, avoid) for tie in ties) * (np.arange(len(OFFSETS)) >= len(ANGLES))  # (places,)
+        best = np.argmin(100 * (shared(places, avoid) + outside) + 10 * crossed + np.linalg.norm(offsets, axis=1))
+        avoid = np.concatenate([avoid, places[best : best + 1], ties[:, best] if best >= len(ANGLES) else ties[:0, best]])
         tie = {"arrowstyle": "-", "color": inks[i], "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
         horizontal, vertical = ("right", "center", "left")[SIDES[best, 0] + 1], ("top", "center", "bottom")[SIDES[best, 1] + 1]
         style = {"ha": horizontal, "va": vertical, "color": inks[i], "fontsize": fontsize}
@@ -41,10 +43,15 @@ def lines(axes):
     for path in paths:
         corners = axes.transData.transform(path)  # (corners, 2) pixels
         for start, end in zip(corners, corners[1:], strict=False):
-            steps = np.linspace(0, 1, 2 + int(np.linalg.norm(end - start) / 4))[:, None]  # (steps, 1)
-            along = start + steps * (end - start)  # (steps, 2)
-            found.append(np.hstack([along - 1, along + 1]))  # (steps, 4)
+            found.append(along(start, end, 2 + int(np.linalg.norm(end - start) / 4)))  # (steps, 4)
     return np.concatenate(found)
+
+
+def along(start, end, steps):
+    """Small boxes on the way from start to end (..., 2) -> (steps, ..., 4) pixels."""
+    shares = np.linspace(0, 1, steps).reshape(-1, *np.ones(np.ndim(start), int))  # (steps, 1, ...)
+    at = start + shares * (end - start)  # (steps, ..., 2)
+    return np.concatenate([at - 1, at + 1], axis=-1)
 
 
 def boxes(anchors, extent):
