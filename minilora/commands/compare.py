@@ -10,6 +10,7 @@ from minilora.commands.options import add_json, path
 from minilora.commands.sizes import whole_number
 from minilora.commands.table import table
 
+FOLDER = Path("runs", "compare")
 HELP = "compare every way to fine-tune: parameters, memory, seconds, learned, forgotten"
 
 
@@ -22,7 +23,7 @@ def add_arguments(parser):
     )
     parser.add_argument("--methods", help="only these, as lora,prefix; a wrong name lists them (default: all)")
     parser.add_argument("--jobs", type=whole_number, default=2, help="trainings at a time (%(default)s)")
-    parser.add_argument("--out", type=path, default=Path("compare"), help="a folder for trials, tables and figures (%(default)s)")
+    parser.add_argument("--out", type=path, help="a folder for trials, tables and figures (runs/compare; what is stored is only shown)")
     parser.add_argument("--again", action="store_true", help="measure memory and seconds again; trainings that are there are kept")
     add_json(parser)
 
@@ -32,6 +33,8 @@ def run(args):
     from minilora.lab import table as tables
 
     names, progress = chosen(args.methods), not args.json
+    only_shown = args.preset == "stored" and not args.again
+    out = args.out or (None if only_shown else FOLDER)
     if args.preset == "stored":
         runs, sweep = tables.stored("compare", "full"), tables.stored("compare.sweep", "full")
         runs, sweep = ([row for row in rows if row["contestant"] in names] for rows in (runs, sweep))
@@ -39,11 +42,11 @@ def run(args):
         if not runs:
             raise ValueError(f"the stored run has none of {', '.join(names)}: train them with --preset quick")
     else:
-        runs, sweep = compare.run(args.preset, names, args.out / "trials", args.jobs, progress)
-    if args.preset != "stored" or args.again:
+        runs, sweep = compare.run(args.preset, names, out / "trials", args.jobs, progress)
+    if not only_shown:
         sizes = {key: runs[0][key] for key in ("voice", "batch", "length")}
-        footprints = footprint.measure(names, args.out / "footprints", **sizes, again=args.again, progress=progress)
-    report(args, runs, sweep, footprints)
+        footprints = footprint.measure(names, out / "footprints", **sizes, again=args.again, progress=progress)
+    report(args, out, runs, sweep, footprints)
 
 
 def chosen(methods):
@@ -57,8 +60,8 @@ def chosen(methods):
     return [name for name in CONTESTANTS if name in wanted]
 
 
-def report(args, runs, sweep, footprints):
-    """Print what was found, and keep it: tidy tables, all of it as JSON, two figures."""
+def report(args, out, runs, sweep, footprints):
+    """Print what was found, and keep it in the folder `out`, if there is one: tidy tables, all of it as JSON, two figures."""
     from minilora.lab import compare
     from minilora.lab.common_table import PUBLISHED, verdicts
 
@@ -66,7 +69,8 @@ def report(args, runs, sweep, footprints):
     task, found = compare.task_of(runs), verdicts(runs, rows, sweep)
     everything = {"base": "stories-base", "task": task, "target": compare.TARGET, "methods": rows}
     everything |= {"common_table": [vars(verdict) for verdict in found], "published": PUBLISHED}
-    keep(args.out, "full" if args.preset == "stored" else args.preset, runs, sweep, footprints, rows, task, everything)
+    if out:
+        keep(out, "full" if args.preset == "stored" else args.preset, runs, sweep, footprints, rows, task, everything)
     if args.json:
         print(json.dumps(everything))
         return
@@ -75,7 +79,8 @@ def report(args, runs, sweep, footprints):
     print(measured(rows), notes(compare.TARGET), sep="\n\n")
     print(f"\nthe common table, against this base of {round(rows[0]['trainable'] / rows[0]['share']):,} numbers:", *found, sep="\n  ")
     print(f"\nbeside it {PUBLISHED['source']} ({PUBLISHED['caveat']}):\n\n{published(PUBLISHED['rows'])}")
-    print(f"\nwrote tables and figures to {args.out}")
+    if out:
+        print(f"\nwrote tables and figures to {out}")
 
 
 def keep(out, preset, runs, sweep, footprints, rows, task, everything):

@@ -9,7 +9,7 @@ from minilora.cli import main
 from minilora.lab import compare
 from minilora.lab.common_table import Verdict, judged, verdicts
 from minilora.lab.contestants import CONTESTANTS, facts
-from minilora.lab.table import column, load
+from minilora.lab.table import column, load, stored
 from minilora.methods import REGISTRY
 from minilora.pictures import comparison
 from minilora.training.loop import Diverged
@@ -198,3 +198,22 @@ def test_the_command_trains_measures_keeps_and_goes_on(tmp_path, capsys, monkeyp
 def test_a_method_that_there_is_not_is_one_line(capsys):
     assert main(["compare", "--methods", "lora,adaptor"]) == 2
     assert capsys.readouterr().err.startswith("minilora: there is no method 'adaptor' to compare; there are full, lora,")
+
+
+def test_the_stored_run_is_shown_and_nothing_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "--preset", "stored", "--methods", "lora,full"]) == 0
+    told = capsys.readouterr().out
+    assert "full fine-tuning learns better than LoRA" in told and "Llama-3.2-3B" in told and "wrote" not in told
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_stored_learning_rates_lie_inside_what_was_tried():
+    """Every contestant has its own search, and the best of it is at no edge, unless the ladder ends there."""
+    runs, sweep = stored("compare", "full"), stored("compare.sweep", "full")
+    assert set(column(runs, "contestant")) == CONTESTANTS.keys()
+    for name in CONTESTANTS:
+        tried = sorted(set(column(sweep, "learning_rate", contestant=name)))
+        (best,) = set(column(runs, "learning_rate", contestant=name))
+        assert tried[0] < best < tried[-1] or best in (compare.rate(compare.LOWEST), compare.rate(compare.HIGHEST)), name
+        assert len(column(runs, "seed", contestant=name)) == 3
