@@ -14,6 +14,7 @@ and a docstring that says claim, source, set-up, what must be seen, and what thi
 import importlib
 
 NAMES = (
+    "rank_dial",
     "alpha",
     "scale",
     "initialisation",
@@ -21,7 +22,9 @@ NAMES = (
     "rank",
     "learning_rate",
     "low_rank",
+    "intrinsic_dimension",
     "capacity",
+    "forgetting",
     "intruders",
     "asymmetry",
     "modular",
