@@ -7,7 +7,8 @@ rate that suits one method ruins another, so each has its own: a ladder 1, 3, 10
 with seed 0, and climbed further for as long as the best rung is the last one tried. The best is then run with the other seeds. Held-out
 loss is given above the generator's entropy, the least that any model could have; what was forgotten is how far the loss on stories, which
 the base was made for, has risen while the adapter is on. Memory and seconds are measured apart, alone on the machine (footprint.py).
-What must be seen: nothing is decided before. common_table.py says, from the numbers, where they and the common table part.
+What must be seen: nothing is decided before. common_table.py says, from the numbers, where they and the common table part. Forgetting
+depends on the learning rate as much as on the method, which is why full fine-tuning is also compared where it has learned as much as LoRA.
 What this size cannot show: a share of the parameters as small as in a large model (a pair's is about 2 r / d, and here d is 96), memory
 that weights and moments fill, and whether an order of quality found here holds in another model, task or number of steps.
 """
@@ -24,6 +25,7 @@ from minilora.training.loop import Diverged
 from minilora.training.voices import VOICES
 
 TASK = {"voice": "piglatin", "batch": 4, "length": 240, "rows": 32}
+# The order after quick's 60 steps with one seed and that after full's 200 with three: a rank correlation of 0.97, measured once.
 PRESETS = {
     "quick": {"steps": 60, "seeds": (0,)},
     "full": {"steps": 200, "seeds": (0, 1, 2)},
