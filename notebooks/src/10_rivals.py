@@ -4,7 +4,7 @@
 # **You will be able to** say where bottleneck adapters, prefixes, prompts, (IA)3 and BitFit plug in and what each can and cannot do,
 # count them all on one model, and read a comparison table with the right questions.
 #
-# **Run time:** about 20 s on two cores. **You need:** notebooks 5 and 7.
+# **Run time:** about 25 s on two cores. **You need:** notebooks 5 and 7.
 
 # %%
 import numpy as np
