@@ -222,7 +222,7 @@ def test_a_page_asks_the_network_for_nothing():
 
 
 def test_the_player_holds_every_frame_with_its_words():
-    page = player(short(3))._repr_html_()
+    page = player(short(3)).html
     frames = json.loads(re.search(r'<script type="application/json">(.*?)</script>', page)[1])
     assert [frame["told"] for frame in frames] == [frame.told for frame in FRAMES[:3]]
     assert all(frame["source"].startswith("data:image/png;base64,") for frame in frames)
