@@ -12,8 +12,8 @@ What must be seen: the rank that is needed is the task's. Cut to R the exact upd
 below R fails, and at R it does not; below R it is still better than the SVD, which keeps what is large and not what tells letters apart.
 In full the loss is a little lower still, and the embedding's update takes a rank of 20 for a task of rank 1 (the head's takes 4): the
 solution of low rank is there, and is not what full training finds.
-What this size cannot show: rot13 trained. On embedding and head alone neither LoRA of rank 13 nor full training had left a plateau at two
-nats after some hundred steps; the voices' presets, which learn it, adapt the layers as well.
+What this size cannot show: rot13 trained to its end. On embedding and head alone it is slow, for LoRA and in full alike: after 600 steps,
+seed 0, LoRA of rank 13 was 0.40 nats above the exact update and full training 0.45. The paper preset goes on to 3,000.
 """
 
 from dataclasses import dataclass
