@@ -1,7 +1,7 @@
 """Pictures for the notebooks, in the house style and in few lines: curves, matrices with their numbers, bars, verdicts, attention.
 
-A lesson takes a sheet, `figure, axes = sheet(...)`, and draws one thing on each of its axes. Lines and bars are named where they are, not in
-a legend. Left out: everything that moves (motion.py), and what only one page needs.
+A lesson takes a sheet, `figure, axes = sheet(...)`, and draws one thing on each of its axes. Lines and bars are named where they are, not
+in a legend. Left out: everything that moves (motion.py), and what only one page needs.
 """
 
 import numpy as np
@@ -109,7 +109,7 @@ def verdicts(axes, table, rows, columns, title="", yes="✓", no="–"):
 
 @house(LIGHT)
 def attention(axes, p, letters, title=""):
-    """Attention's probabilities p (T, S), 0 on the ground and 1 dark, with the letter that asks on the left and those it looks at on top."""
+    """Attention's probabilities p (T, S), 1 being dark, with the letter that asks on the left and those that it looks at on top."""
     axes.imshow(p, cmap=LIGHT.values, vmin=-1, vmax=1, interpolation="nearest")
     axes.set(xlabel=title, xticks=np.arange(p.shape[1]), yticks=np.arange(p.shape[0]))
     axes.set_xticklabels(letters, fontsize=7, family="DejaVu Sans Mono")
@@ -120,7 +120,7 @@ def attention(axes, p, letters, title=""):
 
 @house(LIGHT)
 def surprises(axes, text, nats, columns=58, limit=3.0):
-    """A text in lines of `columns` letters, each letter on a ground as dark as it was surprising: nats (letters,), `limit` is the darkest."""
+    """A text in lines of `columns` letters, each on a ground as dark as it was surprising: nats (letters,), the darkest at `limit`."""
     for i, (letter, value) in enumerate(zip(text, nats, strict=True)):
         line, place = divmod(i, columns)
         ground, ink = cell_colours(min(value, limit), limit, LIGHT)
