@@ -32,6 +32,7 @@ NAMES = (
     "step_cost",
     "projection",
     "depth",
+    "domain",
     "frozen_backward",
     "parameters_and_rank",
 )

@@ -1,0 +1,24 @@
+"""Real text: the folder is the one that was named, and a table without any gain is noticed."""
+
+import pytest
+
+from minilora.lab import domain
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("notes")
+    (folder / "diary.txt").write_text(" ".join(f"on day {n} it rained." for n in range(400)))
+    return domain.run("smoke", seeds=(0,), jobs=1, folder=folder)
+
+
+def test_a_row_for_each_model_and_domain_and_the_name_of_the_folder(rows):
+    assert {(row["model"], row["domain"]) for row in rows} == {
+        (model, text) for model in ("base", *domain.MODELS) for text in ("reference", "source", "folder")
+    }
+    assert {row["folder"].rstrip("0") for row in rows} == {"notes"}
+    assert domain.draw(rows).axes
+
+
+def test_no_gain_is_noticed(rows):
+    assert not any(finding.holds for finding in domain.check([{**row, "loss": 1.0} for row in rows]))
