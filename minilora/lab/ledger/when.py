@@ -3,7 +3,7 @@
 import numpy as np
 
 from minilora import counting
-from minilora.lab import capacity, domain
+from minilora.lab import capacity, domain, modular
 from minilora.lab.findings import above, below
 from minilora.lab.ledger.claim import CONDITION, HERE, HOLDS, NOT_HERE, Answer, claim, told_size
 from minilora.lab.table import column
@@ -14,7 +14,7 @@ from minilora.methods import LoRA
     25, "It is good for limited resources, quick experiments, domain adaptation, many variants of a task, prototyping.", "domain", "modular"
 )
 def good_for(tables):
-    rows, modular = tables["domain"], tables["modular"]
+    rows, voices = tables["domain"], {row["speaker"] for row in tables["modular"]} & set(modular.NAMES)
     gains = {name: np.subtract(domain.of(rows, "base", name), domain.of(rows, f"LoRA on {name}", name)) for name in ("source", "folder")}
     steps, found = domain.PRESETS[rows[0]["preset"]]["steps"], domain.check(rows)
     better = all(finding.holds for finding in found)
@@ -23,8 +23,8 @@ def good_for(tables):
     measured = (
         f"Domains of real text: after {steps} steps an adapter is {np.mean(gains['source']):.2f} nats a character better than its base "
         f"on Python source and {np.mean(gains['folder']):.2f} on a folder of files, and {apart} the adapter of the other. Variants: "
-        f"{len(set(column(modular, 'speaker')))} speakers from one base. Resources: gradient and moments of rank 8 take {lora:.1f} MB "
-        f"where full fine-tuning's take {full:.1f}. That experiments are quick is true of full fine-tuning too at this size."
+        f"{len(voices)} voices on one base. Resources: gradient and moments of rank 8 take {lora:.1f} MB where full fine-tuning's take "
+        f"{full:.1f}. That experiments are quick is true of full fine-tuning too at this size."
     )
     return Answer(HOLDS if better else CONDITION, measured, told_size(rows, "a small model trained on the language reference"))
 
