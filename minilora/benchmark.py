@@ -11,6 +11,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from minilora import ops
 from minilora.adapters.bank import Bank
@@ -145,9 +146,13 @@ def decoding(size, stack, batch=1):
     """Generate with the cache, from a prompt to the end of the context: size.length - PROMPT tokens a row."""
     config, base, _, inputs, _ = set_up(size, FULL)
     prompt = np.resize(inputs[:, :PROMPT], (batch, PROMPT))  # (batch, PROMPT)
-    stack.enter_context(workers(1))
     sites = FULL.sites(config, {}, ops.choose())
-    return lambda: generate(config, base, prompt, size.length - PROMPT, sites)
+
+    def run():
+        with threadpool_limits(limits=2, user_api="blas"):  # outside of training BLAS has its threads; the larger products use them
+            return generate(config, base, prompt, size.length - PROMPT, sites)
+
+    return run
 
 
 def mixed_batch(size, stack, adapters=16):
