@@ -54,18 +54,21 @@ def exponent(rows, sweep, key):
 def draw(rows, path):
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    figure = Figure(figsize=(10, 3.6), layout="constrained")
+    lines = (("step", "#D55E00", "LoRA step"), ("floor", "#555555", "its products"))
     for axes, sweep in zip(figure.subplots(1, len(SWEEPS), sharey=True), SWEEPS, strict=True):
         part = [row for row in rows if row["sweep"] == sweep]
         values = [row["value"] for row in part]
-        for key, colour, name in (("step", "#D55E00", "LoRA step"), ("floor", "#555555", "its matrix products alone")):
-            times = [row[key] for row in part]
-            axes.loglog(values, times, "o-", color=colour, markersize=4, label=f"{name}, exponent {exponent(rows, sweep, key):.2f}")
-        axes.set(xlabel=f"{sweep} (log scale)", xticks=values, xticklabels=values)
+        for key, colour, _ in lines:
+            axes.loglog(values, [row[key] for row in part], "o-", color=colour, markersize=4)
+        exponents = "\n".join(f"{name}: exponent {exponent(rows, sweep, key):.2f}" for key, _, name in lines)
+        axes.set_title(exponents, fontsize=8, loc="left")
+        axes.set(xlabel=f"{sweep} (log scale)", xticks=values)
+        axes.set_xticks(values, values, fontsize=8, rotation=45 if sweep == "tokens" else 0)
         axes.minorticks_off()
-        axes.legend(frameon=False, fontsize=7)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("ms, median")
+    figure.suptitle("A LoRA step (orange) and its matrix products alone (grey), from size M", fontsize=9)
     figure.savefig(path, dpi=150)
 
 

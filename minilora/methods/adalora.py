@@ -90,8 +90,8 @@ class AdaLoRA(Method):
 
     def modules(self, config):
         """Adapted module -> (d, k). The rank has to fit as LoRA's has to."""
-        fitting = LoRA(self.rank, targets=self.targets).ranks(config)
-        return {name: modules(config)[name] for name in refuse_embedding(fitting, self.name)}
+        fitting, available = LoRA(self.rank, targets=self.targets).ranks(config), modules(config)
+        return {name: available[name] for name in refuse_embedding(fitting, self.name)}
 
     def init(self, config, base, rng):
         if self.left:

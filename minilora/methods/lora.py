@@ -109,9 +109,9 @@ class LoRA(Method):
         return LoRASites(arrays, self.scales(config), ops, self.dropout, rng)
 
     def shapes(self, config):
-        shapes = {}
+        shapes, available = {}, modules(config)
         for name, r in self.ranks(config).items():
-            d, k = modules(config)[name]
+            d, k = available[name]
             shapes |= {f"{name}.lora_A": (d, r), f"{name}.lora_B": (r, k)}
         return shapes
 
