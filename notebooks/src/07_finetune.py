@@ -196,16 +196,28 @@ print(
 # %%
 grid = [row for row in stored("alpha", "class") if row["part"] == "grid"]
 alphas, alpha_rates = sorted(set(column(grid, "alpha"))), sorted(set(column(grid, "learning_rate")))
-lines = {}
+valleys = {}
 for alpha in alphas:
     losses = [np.mean(column(grid, "excess", alpha=alpha, learning_rate=rate)) for rate in alpha_rates]
-    lines[f"alpha = {alpha:g}"] = (alpha_rates, losses)
+    valleys[alpha] = (alpha_rates, losses)
     print(f"alpha = {alpha:g}: lowest {min(losses):.3f} at {alpha_rates[int(np.argmin(losses))]:g}")
-figure, axes = sheet(
-    caption=f"pirate, rank 8, {grid[0]['steps']} steps, mean of {len(set(column(grid, 'seed')))} seeds; minilora/lab/alpha.py"
-)
-curves(axes, lines, "learning rate", "nats above the best", xscale="log", yscale="log", marker="o")
-show(figure, "Three valleys, one for each alpha: nearly the same depth, and further to the left the larger alpha is.")
+
+# %% [markdown]
+# Turn alpha from 4 to 64. **Predict**: does the valley become deeper, or does it move, and which way?
+
+
+# %%
+def valley(alpha=16.0):
+    seeds = len(set(column(grid, "seed")))
+    figure, axes = sheet(caption=f"pirate, rank 8, {grid[0]['steps']} steps, mean of {seeds} seeds; minilora/lab/alpha.py")
+    inks = ["#D55E00" if each == alpha else "#bbbbbb" for each in valleys]
+    named = {f"alpha = {each:g}": line for each, line in valleys.items()}
+    curves(axes, named, "learning rate", "nats above the best", inks=inks, xscale="log", yscale="log", marker="o")
+    best = alpha_rates[int(np.argmin(valleys[alpha][1]))]
+    return show(figure, f"Three valleys of nearly the same depth; that of alpha {alpha:g} has its lowest point at {best:g}.")
+
+
+dials(valley, alpha=alphas)
 
 # %% [markdown]
 # The same valley, moved. With its own best learning rate each alpha ends at nearly the same loss. So: fix alpha (16, or twice the rank),
