@@ -210,7 +210,7 @@ for alpha in alphas:
 def valley(alpha=16.0):
     seeds = len(set(column(grid, "seed")))
     figure, axes = sheet(caption=f"pirate, rank 8, {grid[0]['steps']} steps, mean of {seeds} seeds; minilora/lab/alpha.py")
-    inks = ["#D55E00" if each == alpha else "#bbbbbb" for each in valleys]
+    inks = ["#D55E00" if each == alpha else "#767676" for each in valleys]
     named = {f"alpha = {each:g}": line for each, line in valleys.items()}
     curves(axes, named, "learning rate", "nats above the best", inks=inks, xscale="log", yscale="log", marker="o")
     best = alpha_rates[int(np.argmin(valleys[alpha][1]))]
