@@ -212,7 +212,9 @@ def draw(rows):
             left.barh(y, width, 0.6, start, color=ink)
             start += width
         seconds = [sum(of(rows, name, f"seconds of {part}") for part in ("forward", "backward", "optimiser")) for name in (method, "full")]
-        right.plot(np.mean(seconds[0] / seconds[1]), y, "o", color=LIGHT.row)
+        right.plot(
+            np.mean(seconds[0] / seconds[1]), y, "o", color=LIGHT.row, markerfacecolor="none", markersize=9
+        )  # hollow: the two may agree
         if not np.isnan(flops(rows, method)).any():
             right.plot(np.mean(flops(rows, method) / flops(rows, "full")), y, "s", color=LIGHT.column)
     for i, (part, ink) in enumerate(zip(parts, inks, strict=True)):
