@@ -30,7 +30,7 @@ FULL = 0  # the rank that stands for all numbers of the model
 PRESETS = {
     "smoke": {"facts": (16,), "ranks": (1, 4, FULL), "steps": 3},
     "class": {"facts": (128, 512), "ranks": (1, 2, 4, FULL), "steps": 300},
-    "paper": {"facts": (128, 512, 2048), "ranks": (1, 2, 4, 8, FULL), "steps": 3000},
+    "paper": {"facts": (128, 512, 2048), "ranks": (1, 2, 4, 8, FULL), "steps": 1500},
 }
 RATES = {"LoRA": (1e-2, 3e-2), "full": (3e-3, 1e-2)}
 SYMBOLS, KEY, BATCH = 16, 3, 512

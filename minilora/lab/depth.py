@@ -23,7 +23,7 @@ QUESTION = "How much rank do many layers need to make a change of rank R?"
 PRESETS = {
     "smoke": {"width": 8, "rank_of_change": 2, "layers": (1, 2), "steps": 50},
     "class": {"width": 24, "rank_of_change": 8, "layers": (1, 2, 4), "steps": 3000},
-    "paper": {"width": 64, "rank_of_change": 16, "layers": (1, 2, 4, 8), "steps": 20_000},
+    "paper": {"width": 64, "rank_of_change": 16, "layers": (1, 2, 4, 8), "steps": 10_000},
 }
 
 

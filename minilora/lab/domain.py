@@ -28,7 +28,7 @@ QUESTION = "Can a base be adapted to a domain of real text: source code, or a fo
 PRESETS = {
     "smoke": {"width": 32, "layers": 1, "length": 32, "pretraining": 2, "steps": 2, "rows": 2},
     "class": {"width": 64, "layers": 2, "length": 128, "pretraining": 700, "steps": 120, "rows": 32},
-    "paper": {"width": 128, "layers": 4, "length": 256, "pretraining": 3000, "steps": 600, "rows": 128},
+    "paper": {"width": 128, "layers": 4, "length": 192, "pretraining": 2000, "steps": 300, "rows": 128},
 }
 OWN = str(Path(minilora.__file__).parent)  # the folder, where none is given
 MODELS = {  # -> method, learning rate, domain

@@ -48,7 +48,7 @@ PRESETS = {
     },
     "paper": {
         "rates": {FULL: (1e-4, 3e-4, 1e-3, 3e-3), SMALL: (1e-3, 3e-3, 1e-2, 3e-2), LARGE: (3e-4, 1e-3, 3e-3, 1e-2)},
-        "steps": 600,
+        "steps": 240,
         "rows": 64,
         "strengths": (0.25, 0.5, 0.75, 1.0),
     },

@@ -33,7 +33,7 @@ QUESTION = "Do frozen weights need a backward pass?"
 PRESETS = {
     "smoke": {"steps": 2, "rates": (1e-2,)},
     "class": {"steps": 50, "rates": (1e-3, 3e-3, 1e-2)},
-    "paper": {"steps": 300, "rates": (1e-3, 3e-3, 1e-2, 3e-2)},
+    "paper": {"steps": 200, "rates": (1e-3, 3e-3, 1e-2, 3e-2)},
 }
 VOICE = "pirate"
 

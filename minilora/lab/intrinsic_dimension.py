@@ -36,7 +36,7 @@ QUESTION = "How many numbers does it take to adapt a model?"
 PRESETS = {
     "smoke": {"dimensions": (16, FULL), "steps": 2},
     "class": {"dimensions": (16, 128, 1024, SAME, FULL), "steps": 40},
-    "paper": {"dimensions": (4, 16, 64, 256, 1024, 4096, SAME, 32768, FULL), "steps": 300},
+    "paper": {"dimensions": (4, 16, 64, 256, 1024, 4096, SAME, 32768, FULL), "steps": 150},
 }
 CORPUS, BATCH, LENGTH, WARMUP, HELD_OUT = "pirate", 4, 160, 5, 8
 PACE = 3.0  # the length of a step in theta, as Adam makes it: the learning rate times the root of the dimension

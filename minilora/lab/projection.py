@@ -23,7 +23,7 @@ QUESTION = "Is LoRA a random projection of the gradient?"
 PRESETS = {
     "smoke": {"width": 16, "ranks": (2, 8), "steps": 20, "draws": 64},
     "class": {"width": 64, "ranks": (4, 16, 32), "steps": 1000, "draws": 1024},
-    "paper": {"width": 256, "ranks": (4, 16, 64, 128), "steps": 10_000, "draws": 4096},
+    "paper": {"width": 256, "ranks": (4, 16, 64, 128), "steps": 4000, "draws": 4096},
 }
 WAYS = ("the pair, A frozen", "W, dW projected", "the pair, A trains", "W, a new A each step")
 

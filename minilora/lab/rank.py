@@ -26,7 +26,7 @@ QUESTION = "How much does the rank matter?"
 PRESETS = {
     "smoke": {"ranks": (1, 2, 8, 32), "steps": {"pirate": 2, "rot13": 2}, "every": 1},
     "class": {"ranks": (1, 2, 8, 32), "steps": {"pirate": 30, "rot13": 60}, "every": 10},
-    "paper": {"ranks": (1, 2, 4, 8, 16, 32), "steps": {"pirate": 300, "rot13": 600}, "every": 25},
+    "paper": {"ranks": (1, 2, 4, 8, 16, 32), "steps": {"pirate": 150, "rot13": 300}, "every": 25},
 }
 RECIPE = {"batch": 4, "length": 192, "warmup": 10, "held_out": 16}  # a whole story fits a row
 ALPHA, RATE = 16, 7e-3

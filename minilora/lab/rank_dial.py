@@ -49,7 +49,7 @@ PRESETS = {
     },
     "paper": {
         "cut": {"one swap": (1,), "four swaps": (1, 2, 3, 4), "rot13": tuple(range(1, 14))},
-        "steps": {"one swap": 200, "four swaps": 400, "rot13": 1500},
+        "steps": {"one swap": 200, "four swaps": 300, "rot13": 1500},
         "trained": {"one swap": (1, 2, 4, FULL), "four swaps": (1, 2, 3, 4, 8, FULL), "rot13": (4, 13, FULL)},
     },
 }
