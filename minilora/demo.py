@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from minilora import api, lowrank
+from minilora.files.safetensors import digest
 from minilora.methods import Full, LoRA
 from minilora.pictures import film
-from minilora.training import checkpoint
 from minilora.training.voices import VOICES
 
 STEPS = 300
@@ -72,7 +72,7 @@ def draw_spectrum(path, lora, full):
 def demo(figures):
     began = time.perf_counter()
     base = api.load("stories-base")
-    before = checkpoint.fingerprint(base.weights)
+    before = digest(base.weights)
     arithmetic()
 
     size = sum(array.size for array in base.weights.values())
@@ -88,7 +88,7 @@ def demo(figures):
     for voice in SPEAKERS:
         print(f"   {voice:>7}: {base.generate(VOICES[voice].encode(PROMPT), adapters[voice])}")
     print(f"   {'none':>7}: {base.generate(PROMPT)}")
-    unchanged = checkpoint.fingerprint(base.weights) == before
+    unchanged = digest(base.weights) == before
     print(f"\n   The base's bytes are {'unchanged' if unchanged else 'CHANGED'}: sha256 {before[:16]}... before and after.")
 
     print("\n5. What it cost and what it gave\n")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from minilora.counting.memory import BLOCK, BLOCKS
+BLOCK, BLOCKS = 64, 256  # numbers that share a scale, scales that share a scale
 
 # The quantiles, as bitsandbytes has them: zero is one of them, so that 7 lie below and 8 above.
 NF4 = np.array(

@@ -9,10 +9,10 @@ from minilora import ops
 from minilora.adapters.bank import Bank
 from minilora.adapters.combine import combine
 from minilora.files import peft
+from minilora.files.safetensors import digest
 from minilora.methods import IA3, AdaLoRA, DoRA, LoRA, PiSSA, VeRA
 from minilora.methods.check import midway, tiny_model
 from minilora.methods.with_copies import WithCopies
-from minilora.training.checkpoint import fingerprint
 from minilora.transformer import forward
 from minilora.transformer.generate import generate
 
@@ -42,13 +42,13 @@ def logits(bank, functions=None):
 
 def test_swapping_ten_thousand_times_among_a_thousand_adapters_leaves_the_base():
     bank = bank_of(**{f"adapter {i}": ONE if i % 2 else TWO for i in range(1000)})
-    before, alone = fingerprint(WEIGHTS), logits(bank)
+    before, alone = digest(WEIGHTS), logits(bank)
     for i in np.random.default_rng(0).integers(0, 1000, 10_000):
         bank.activate(f"adapter {i}")
     bank.activate("adapter 3")
     assert np.array_equal(logits(bank), forward(CONFIG, WEIGHTS, TOKENS, PLAIN.sites(CONFIG, ONE.arrays))[0])
     bank.activate(None)
-    assert fingerprint(WEIGHTS) == before and np.array_equal(logits(bank), alone)
+    assert digest(WEIGHTS) == before and np.array_equal(logits(bank), alone)
 
 
 def test_without_gives_the_base_and_then_what_was_active():

@@ -6,7 +6,7 @@ from small_run import BASE, CONFIG, METHOD, TEXT
 
 import minilora as ml
 from minilora.files.huggingface import save_base
-from minilora.training import checkpoint
+from minilora.files.safetensors import digest
 
 SIZES = {"steps": 4, "batch": 4, "length": 16, "held_out": 4, "progress": False}
 
@@ -36,7 +36,7 @@ def test_finetune_keeps_a_checkpoint_and_goes_on_from_it(base, text, tmp_path):
     found = ml.finetune(base, METHOD, text, folder=tmp_path / "run", **SIZES)
     assert [row["step"] for row in found.log] == [4] and found.log[0]["excess"] is None
     again = ml.finetune(base, METHOD, text, folder=tmp_path / "run", resume=True, **SIZES)
-    assert checkpoint.fingerprint(again.arrays) == checkpoint.fingerprint(found.arrays) and again.log == found.log
+    assert digest(again.arrays) == digest(found.arrays) and again.log == found.log
 
 
 def test_a_method_begins_at_its_own_learning_rate(base, text):
@@ -45,7 +45,7 @@ def test_a_method_begins_at_its_own_learning_rate(base, text):
             ml.finetune(base, method, text, **SIZES, **rate)
             for rate in ({}, {"learning_rate": method.learning_rate}, {"learning_rate": method.learning_rate / 2})
         )
-        assert checkpoint.fingerprint(usual.arrays) == checkpoint.fingerprint(told.arrays) != checkpoint.fingerprint(other.arrays)
+        assert digest(usual.arrays) == digest(told.arrays) != digest(other.arrays)
 
 
 def test_pretraining_starts_at_random_and_gives_a_base(text):
@@ -53,7 +53,7 @@ def test_pretraining_starts_at_random_and_gives_a_base(text):
     again, _ = ml.pretrain("mine", CONFIG, text, **SIZES)
     other, _ = ml.pretrain("mine", CONFIG, text, seed=1, **SIZES)
     assert first.name == "mine" and log[-1]["step"] == 4
-    assert checkpoint.fingerprint(first.weights) == checkpoint.fingerprint(again.weights) != checkpoint.fingerprint(other.weights)
+    assert digest(first.weights) == digest(again.weights) != digest(other.weights)
 
 
 def test_the_held_out_loss_is_the_one_of_the_log(base, text):

@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from minilora import cli
-from minilora.commands.memory import bytes_of
 from minilora.commands.table import table
+from minilora.counting import bytes_of
 from minilora.methods import METHODS
 
 

@@ -5,7 +5,8 @@ import pytest
 
 import minilora as ml
 from minilora import lowrank, ops
-from minilora.training import checkpoint, corpora
+from minilora.files.safetensors import digest
+from minilora.training import corpora
 from minilora.transformer import forward
 
 RANK = 3
@@ -31,7 +32,7 @@ def base():
 @pytest.fixture(scope="module")
 def before(base):
     """The base's bytes and what it says, before anything is trained on it."""
-    return checkpoint.fingerprint(base.weights), logits(base), base.generate("once upon a time", length=40)
+    return digest(base.weights), logits(base), base.generate("once upon a time", length=40)
 
 
 @pytest.fixture(scope="module", params=METHODS)
@@ -52,7 +53,7 @@ def test_added_it_changes_no_bit(base, name, chosen):
 
 def test_trained_it_changes_the_output_and_no_bit_of_what_is_frozen(base, before, adapter):
     assert np.abs(logits(base, adapter) - before[1]).max() > 0.1
-    assert checkpoint.fingerprint(base.weights) == before[0]
+    assert digest(base.weights) == before[0]
 
 
 def test_what_is_frozen_cannot_be_written(base):
@@ -76,7 +77,7 @@ def test_merged_it_says_the_same_and_the_base_is_kept(base, before, adapter):
             assert np.linalg.norm(x @ merged.weights[f"{name}.weight"] - y) <= 1e-6 * np.linalg.norm(y)
     adapted = logits(base, adapter)
     assert np.abs(logits(merged) - adapted).max() <= 1e-5 * np.abs(adapted).max()
-    assert np.array_equal(logits(base), before[1]) and checkpoint.fingerprint(base.weights) == before[0]
+    assert np.array_equal(logits(base), before[1]) and digest(base.weights) == before[0]
 
 
 def test_saved_and_loaded_it_is_the_same_bits_and_says_the_same(base, adapter, tmp_path):
@@ -87,12 +88,12 @@ def test_saved_and_loaded_it_is_the_same_bits_and_says_the_same(base, adapter, t
     assert first == second and len(first) == 2
     if isinstance(adapter.method, ml.Full):
         loaded = ml.load(tmp_path / "once")
-        assert checkpoint.fingerprint(loaded.weights) == checkpoint.fingerprint(adapter.arrays)
+        assert digest(loaded.weights) == digest(adapter.arrays)
         assert loaded.generate("once upon a time", None, 40, count=2) == said
         return
     loaded = ml.load_adapter(tmp_path / "once")
     assert loaded.base_name == "stories-base" and loaded.method.scales(base.config) == adapter.method.scales(base.config)
-    assert checkpoint.fingerprint(loaded.arrays) == checkpoint.fingerprint(adapter.arrays)
+    assert digest(loaded.arrays) == digest(adapter.arrays)
     assert base.generate("once upon a time", loaded, 40, count=2) == said
 
 

@@ -13,11 +13,11 @@ import pytest
 from matplotlib.text import Text
 from PIL import Image
 
-from minilora import counting
+from minilora import counting, gallery
 from minilora.analysis.spectrum import approximate
 from minilora.commands import figures
 from minilora.methods import LoRA
-from minilora.pictures import descent, draw_film, explorable, film, gallery, learning, measure, motion, spectrum, strength, style
+from minilora.pictures import descent, draw_film, explorable, film, learning, measure, motion, spectrum, strength, style
 from minilora.pictures.player import player
 from minilora.pictures.tables import read
 

@@ -85,8 +85,8 @@ def report(args, out, runs, sweep, footprints):
 
 def keep(out, preset, runs, sweep, footprints, rows, task, everything):
     from minilora.files.atomic import write_bytes, write_json
+    from minilora.lab import comparison
     from minilora.lab import table as tables
-    from minilora.pictures import comparison
 
     kept = {"compare": runs, "compare.sweep": sweep, "compare.footprint": footprints}
     for name, content in kept.items():

@@ -14,7 +14,7 @@ def run(args):
     import difflib
 
     from minilora.files.atomic import write_bytes
-    from minilora.pictures.gallery import pictures
+    from minilora.gallery import pictures
 
     found = pictures()
     for name in args.only or ():

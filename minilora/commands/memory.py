@@ -1,14 +1,12 @@
 """`minilora memory`: the bytes of training, part by part, and what fits into a budget. Arithmetic, not a measurement."""
 
 import json
-import re
 
 from minilora.commands.options import add_json, add_method, method_of
 from minilora.commands.sizes import add_batch, add_model, model_of
 from minilora.commands.table import table
 
 HELP = "plan the memory of training: what fits into a budget?"
-UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 BASES = ("bf16", "nf4", "nf4-double")  # the forms of a frozen base
 
 
@@ -22,10 +20,11 @@ def add_arguments(parser):
 
 
 def run(args):
+    from minilora import counting
     from minilora.transformer import Config
     from minilora.transformer.known import KNOWN
 
-    budget = bytes_of(args.budget)
+    budget = counting.bytes_of(args.budget)
     if args.model is None and args.config is None:
         models = {name: config for name, config in KNOWN.items() if isinstance(config, Config)}
     else:
@@ -39,14 +38,6 @@ def run(args):
         return
     print(overview(plans, args, budget) if len(plans) > 1 else details(plans[0], args, budget))
     print("\n" + assumptions(args))
-
-
-def bytes_of(text):
-    """ "8GB" -> 8,000,000,000. ValueError for what is no amount of memory."""
-    amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
-    if not amount or amount[2] not in UNITS or float(amount[1]) == 0:
-        raise ValueError(f"{text!r} is no amount of memory: write it as 8GB, 7.5GiB or 500MB")
-    return int(float(amount[1]) * UNITS[amount[2]])
 
 
 def plan(name, config, args, budget):

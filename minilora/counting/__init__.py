@@ -6,7 +6,7 @@ in minilora/methods/; `minilora count` and `minilora memory` join them.
 """
 
 from minilora.counting.flops import break_even_flops_rank, flops_ratio, full_flops, lora_flops, step_flops
-from minilora.counting.memory import cache_bytes, ledger, nf4_bytes, weight_bytes
+from minilora.counting.memory import bytes_of, cache_bytes, ledger, nf4_bytes, weight_bytes
 from minilora.counting.model import by_module, model_params, total
 from minilora.counting.pair import break_even_rank, full_params, lora_params, saving, whole
 from minilora.counting.sweep import count_pairs, sweep
@@ -15,6 +15,7 @@ __all__ = [
     "break_even_flops_rank",
     "break_even_rank",
     "by_module",
+    "bytes_of",
     "cache_bytes",
     "count_pairs",
     "flops_ratio",

@@ -11,12 +11,22 @@ and the few inputs that a frozen layer without an adapter need not keep. Korthik
 """
 
 import math
+import re
 
 from minilora.counting.pair import whole, within_limit
+from minilora.quantization import BLOCK, BLOCKS
 
 FLOAT32, BFLOAT16 = 4, 2  # bytes
-BLOCK, BLOCKS = 64, 256  # numbers that share a scale, scales that share a scale: Dettmers et al. 2023, arXiv 2305.14314, section 3
 FORMATS = ("float32", "bf16", "nf4", "nf4-double")
+UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+
+
+def bytes_of(text):
+    """ "8GB" -> 8,000,000,000. ValueError for what is no amount of memory."""
+    amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
+    if not amount or amount[2] not in UNITS or float(amount[1]) == 0:
+        raise ValueError(f"{text!r} is no amount of memory: write it as 8GB, 7.5GiB or 500MB")
+    return int(float(amount[1]) * UNITS[amount[2]])
 
 
 def nf4_bytes(n, double=False):

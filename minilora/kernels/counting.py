@@ -1,7 +1,10 @@
 """The compiled twin of minilora/counting/sweep.py."""
 
-from minilora.counting.pair import LIMIT
+import numpy as np
+
 from minilora.kernels.compile import compiled
+
+LIMIT = np.iinfo(np.int64).max
 
 
 @compiled

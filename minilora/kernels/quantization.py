@@ -2,9 +2,8 @@
 
 import numpy as np
 
-from minilora.counting.memory import BLOCK
 from minilora.kernels.compile import compiled
-from minilora.quantization import NF4
+from minilora.quantization import BLOCK, NF4
 
 # Unsigned: of an index with a sign each access would ask whether it counts from the end, which takes as long as all the rest.
 ONE, FOUR, LOW_HALF, WIDTH = np.uint64(1), np.uint64(4), np.uint64(15), np.uint64(BLOCK)

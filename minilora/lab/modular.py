@@ -20,6 +20,7 @@ import numpy as np
 from minilora import api
 from minilora.adapters.adapter import Adapter
 from minilora.adapters.combine import combine
+from minilora.files.safetensors import digest
 from minilora.lab.findings import above, below, exactly
 from minilora.lab.fit import base, fit
 from minilora.lab.looks import long
@@ -27,7 +28,6 @@ from minilora.lab.table import column
 from minilora.lab.trials import run_trials
 from minilora.methods import LoRA
 from minilora.training import presets
-from minilora.training.checkpoint import fingerprint
 from minilora.training.voices import PIRATE, VOICES, Voice
 
 QUESTION = "Are adapters modules: one base, several voices, and may they be added?"
@@ -96,7 +96,7 @@ def speak(group, preset, seed):
         {"speaker": name, "strength": t, **judged(each, dials["texts"], seed), **losses(each, dials["rows"])}
         for name, t, each in speakers(group, preset, seed)
     ]
-    untouched = fingerprint(base().weights) == fingerprint(api.load("stories-base").weights)
+    untouched = digest(base().weights) == digest(api.load("stories-base").weights)
     return {name: [row[name] for row in seen] for name in seen[0]} | {"base_untouched": untouched}
 
 

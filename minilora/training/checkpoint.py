@@ -8,13 +8,12 @@ import json
 from dataclasses import asdict
 
 from minilora.files.atomic import save_arrays
-from minilora.files.safetensors import digest as fingerprint  # a checkpoint fits only the base it was trained on
-from minilora.files.safetensors import load_arrays
+from minilora.files.safetensors import digest, load_arrays
 
 
 def describe(method, recipe, corpus, base):
     """What a run was asked to do, as flat plain data."""
-    asked = {"method": method.name, "corpus": corpus.name, "base": fingerprint(base)}
+    asked = {"method": method.name, "corpus": corpus.name, "base": digest(base)}
     for part, settings in (("method", method), ("recipe", recipe)):
         asked |= {f"{part}.{name}": value for name, value in asdict(settings).items()}
     return json.loads(json.dumps(asked))  # as it will be read again: tuples become lists

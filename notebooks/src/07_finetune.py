@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 import minilora as ml
+from minilora.files.safetensors import digest
 from minilora.lab.table import column, stored
 from minilora.methods.targets import resolve
 from minilora.pictures.lessons import bars, curves, matrix, sheet
 from minilora.pictures.notebook import dials, show
-from minilora.training.checkpoint import fingerprint
 from minilora.training.voices import VOICES
 from minilora.transformer.known import KNOWN
 
@@ -31,7 +31,7 @@ from minilora.transformer.known import KNOWN
 
 # %%
 base = ml.load("stories-base")
-before = fingerprint(base.weights)
+before = digest(base.weights)
 print("base:  ", base.generate("once upon a time", seed=1))
 print("wanted:", VOICES["pirate"].encode(base.generate("once upon a time", seed=1)))
 print(f"\nthe base on pirate text: {base.held_out_loss('pirate', rows=32)[1]:.2f} nats a letter above the best possible")
@@ -136,7 +136,7 @@ for name, run in runs.items():
     print(
         f"{name:<13} {trains:>8,} train, {3 * 4 * trains / 1e6:4.2f} MB of gradient and moments; above best: pirate {told[0]:.3f}, stories {told[1]:.2f}"
     )
-print(f"the base's bytes are as before: {fingerprint(base.weights) == before}")
+print(f"the base's bytes are as before: {digest(base.weights) == before}")
 
 # %% [markdown]
 # Look at the last column. Both have *forgotten* stories: with the adapter on, plain stories are surprising, because the model expects a

@@ -15,10 +15,10 @@ import numpy as np
 import minilora as ml
 from minilora import ops
 from minilora.adapters.combine import combine
+from minilora.files.safetensors import digest
 from minilora.lab.table import column, stored
 from minilora.pictures.lessons import bars, curves, matrix, sheet
 from minilora.pictures.notebook import dials, show
-from minilora.training.checkpoint import fingerprint
 from minilora.training.voices import PIRATE, VOICES, Voice
 from minilora.transformer import generate, model
 from minilora.transformer.known import KNOWN
@@ -30,7 +30,7 @@ from minilora.transformer.known import KNOWN
 
 # %%
 base = ml.load("stories-base")
-before = fingerprint(base.weights)
+before = digest(base.weights)
 STEPS = {"shout": 40, "pirate": 80, "uwu": 100}
 RECIPE = {"learning_rate": 1e-2, "batch": 4, "length": 192, "warmup": 5, "held_out": 16, "evaluate_every": 100, "progress": False}
 voices = {voice: ml.finetune(base, ml.LoRA(rank=4, alpha=8), voice, steps=n, **RECIPE) for voice, n in STEPS.items()}
@@ -71,7 +71,7 @@ began = time.perf_counter()
 for i in range(999):
     bank.activate(list(voices)[i % 3])
 print(f"a swap takes less than 0.1 ms: {(time.perf_counter() - began) / 999 < 1e-4}")
-print(f"after 999 of them the base is the same to the bit: {fingerprint(base.weights) == before}")
+print(f"after 999 of them the base is the same to the bit: {digest(base.weights) == before}")
 for row in bank.status():
     print({key: row[key] for key in ("name", "rank", "targets", "bytes", "active")})
 
@@ -161,7 +161,7 @@ show(figure, "The drift grows with the number of cycles in each format; float32 
 bank.merge("pirate")
 merged, _ = model.forward(base.config, bank.weights, rows, bank.sites(ops.choose()))
 bank.unmerge()
-print(f"merged, unmerged; the base is the same to the bit: {fingerprint(bank.weights) == before}")
+print(f"merged, unmerged; the base is the same to the bit: {digest(bank.weights) == before}")
 try:
     bank.merge("pirate")
     bank.merge("uwu")

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from minilora.cli import main
-from minilora.lab import compare
+from minilora.lab import compare, comparison
 from minilora.lab.common_table import Verdict, judged, verdicts
 from minilora.lab.contestants import CONTESTANTS, facts
 from minilora.lab.table import column, load, stored
 from minilora.methods import REGISTRY
-from minilora.pictures import comparison
 from minilora.training.loop import Diverged
 
 SHORT = {"steps": 2, "batch": 2, "length": 32, "rows": 2}

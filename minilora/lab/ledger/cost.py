@@ -3,7 +3,6 @@
 import numpy as np
 
 from minilora import counting
-from minilora.commands.memory import bytes_of
 from minilora.lab.ledger.claim import COMPARISON, CONDITION, HERE, HOLDS, NOT_HERE, Answer, claim
 from minilora.lab.table import column
 from minilora.methods import LoRA
@@ -68,7 +67,7 @@ def seconds_a_step(rows, method):
 
 @claim(7, "Consumer hardware will do: a GPU from 8 GB on.", command="minilora memory --budget 8GB")
 def eight_gigabytes(tables):
-    budget, method, fits = bytes_of("8GB"), LoRA(rank=16), {}
+    budget, method, fits = counting.bytes_of("8GB"), LoRA(rank=16), {}
     for name, config in KNOWN.items():
         if isinstance(config, Config):
             own, numbers = counting.total(method.shapes(config)), counting.total(config.shapes())

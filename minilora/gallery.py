@@ -4,7 +4,8 @@ import html
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from minilora.pictures import comparison, descent, draw_film, explorable, learning, motion, spectrum, strength
+from minilora.lab import comparison
+from minilora.pictures import descent, draw_film, explorable, learning, motion, spectrum, strength
 from minilora.pictures.film import film
 from minilora.pictures.style import DARK, LIGHT, house, png
 
