@@ -1,5 +1,6 @@
 """`minilora experiment NAME`: run one experiment of the lab, say what it found, and keep its table and figure."""
 
+import inspect
 import json
 
 from minilora.commands.options import add_json, path
@@ -12,6 +13,7 @@ def add_arguments(parser):
     parser.add_argument("--preset", default="class", choices=("smoke", "class", "paper"), help="how long it may take (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="how many seeds (%(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="trials at a time (%(default)s)")
+    parser.add_argument("--folder", type=path, help="for domain: a folder of your own text in place of minilora's source")
     parser.add_argument("--out", type=path, help="a folder for NAME.PRESET.csv and NAME.PRESET.png")
     add_json(parser)
 
@@ -26,7 +28,10 @@ def run(args):
     if args.seeds < 1 or args.jobs < 1:
         raise ValueError(f"seeds {args.seeds} and jobs {args.jobs} must be at least 1")
     experiment = lab.find(args.name)
-    rows = experiment.run(args.preset, tuple(range(args.seeds)), args.jobs)
+    more = {"folder": args.folder} if args.folder else {}
+    if not more.keys() <= inspect.signature(experiment.run).parameters.keys():
+        raise ValueError(f"{args.name} reads no folder: --folder is for domain")
+    rows = experiment.run(args.preset, tuple(range(args.seeds)), args.jobs, **more)
     if args.out:
         keep(args.out / f"{args.name}.{args.preset}", experiment, rows)
     findings = experiment.check(rows)

@@ -2,7 +2,7 @@
 
 Claim: domain adaptation is what LoRA is good for.
 Set-up: a small model is trained for a moment on the language reference that every CPython carries (pydoc). LoRA of rank 8 in all linear
-layers adapts it to Python source (the standard library), and to a folder: minilora's own source, or yours by run(folder="notes"). The base
+layers adapts it to Python source (the standard library), and to a folder: minilora's own source, or yours by --folder notes. The base
 and both adapters are measured on all three, on text that was held out, and so is full fine-tuning on Python source with as many steps.
 What must be seen: each adapter is better than the base on its own domain, and there better than the other one, although both are source
 code. What it costs on the reference, and what full fine-tuning gains more, is measured. Only directions are checked: the texts differ
@@ -22,6 +22,7 @@ from minilora.lab.looks import long
 from minilora.lab.table import column
 from minilora.lab.trials import run_trials
 from minilora.methods import Full, LoRA
+from minilora.training import corpora
 from minilora.transformer import Config
 
 QUESTION = "Can a base be adapted to a domain of real text: source code, or a folder of your own?"
@@ -70,6 +71,7 @@ def losses(folder, preset, seed):
 
 
 def run(preset="class", seeds=(0, 1, 2), jobs=2, folder=OWN):
+    corpora.read(folder).train_batch(np.random.default_rng(0), 1, PRESETS[preset]["length"])  # too little text is told before the training
     trials = [{"folder": str(folder), "preset": preset, "seed": seed} for seed in seeds]
     rows = long(run_trials(losses, trials, jobs=jobs, progress=False))
     return [{**row, "folder": Path(row["folder"]).name} for row in rows]

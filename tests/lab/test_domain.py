@@ -2,6 +2,7 @@
 
 import pytest
 
+from minilora.cli import main
 from minilora.lab import domain
 
 
@@ -22,3 +23,15 @@ def test_a_row_for_each_model_and_domain_and_the_name_of_the_folder(rows):
 
 def test_no_gain_is_noticed(rows):
     assert not any(finding.holds for finding in domain.check([{**row, "loss": 1.0} for row in rows]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["domain", "--folder", "nowhere"], "there is no file or folder nowhere"),
+        (["alpha", "--folder", "nowhere"], "alpha reads no folder: --folder is for domain"),
+    ],
+)
+def test_a_folder_that_cannot_be_read_is_told_at_once(arguments, says, capsys):
+    assert main(["experiment", *arguments]) == 2
+    assert says in capsys.readouterr().err
