@@ -33,5 +33,10 @@ def test_the_best_rate_is_the_bottom_of_a_parabola_or_an_end_of_the_grid():
     assert alpha.best_rate(rates, np.array([0.5, 1.0, 2.0])) == 1e-3
 
 
+def test_of_two_rates_the_best_lies_at_the_edge(rows):
+    (edge,) = (finding for finding in alpha.check(rows) if "the lowest or the highest" in finding.says)
+    assert edge.value == len({row["alpha"] for row in rows if row["part"] == "grid"}) and not edge.holds
+
+
 def test_it_is_drawn(rows):
     assert len(alpha.draw(rows).axes) == 2
