@@ -16,6 +16,7 @@ import importlib
 NAMES = (
     "rank_dial",
     "alpha",
+    "overfitting",
     "scale",
     "initialisation",
     "targets",

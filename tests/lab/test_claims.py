@@ -62,6 +62,8 @@ def spoiled(name, change):
         (11, "alpha", lambda row: {"excess": row["excess"] + (row["part"] == "twins" and row["q"] == 2)}),
         # every alpha ends where it ends at the lowest rate: there is no learning rate that makes up for it
         (18, "alpha", lambda row: {"excess": row["excess"] + row["alpha"] * (row["part"] == "grid")}),
+        # with a quarter of the learning rate alpha 64 overfits as much as it did
+        (18, "overfitting", lambda row: {"others": row["others"] + (row["way"] == "alpha 64, a quarter of the rate")}),
         # what one voice says, all say
         (6, "modular", lambda row: {"pirate": 1.0}),
         # a small rank holds it all
@@ -70,8 +72,8 @@ def spoiled(name, change):
 )
 def test_a_table_that_says_otherwise_turns_the_verdict(answers, number, name, change):
     claim = ledger.find(number)
-    assert claim.tables == (name,)
-    assert claim.answer(spoiled(name, change)).verdict != answers[claim].verdict
+    tables = ledger.stored_tables(claim.tables) | spoiled(name, change)
+    assert claim.answer(tables).verdict != answers[claim].verdict
 
 
 def test_run_measures_anew(monkeypatch, capsys):

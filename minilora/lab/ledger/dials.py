@@ -3,7 +3,7 @@
 import numpy as np
 
 from minilora import counting
-from minilora.lab import alpha, rank_dial
+from minilora.lab import alpha, overfitting, rank_dial
 from minilora.lab.findings import above, below
 from minilora.lab.ledger.claim import CONDITION, HERE, HOLDS, NOT_HERE, Answer, claim, told_size
 from minilora.lab.table import column
@@ -94,23 +94,29 @@ def sweet_spot(tables):
     return Answer(HOLDS if spot else CONDITION if max(enough.values()) > low else NOT_HERE, measured, told_size(rows))
 
 
-@claim(18, "alpha is 16, 32 or 64, often 2 r; higher means stronger adaptation and a risk of overfitting.", "alpha")
+@claim(18, "alpha is 16, 32 or 64, often 2 r; higher means stronger adaptation and a risk of overfitting.", "alpha", "overfitting")
 def alpha_two_r(tables):
-    rows = tables["alpha"]
+    rows, few = tables["alpha"], tables["overfitting"]
     seeds = sorted(set(column(rows, "seed")))
     alphas, rates, _ = alpha.grid(rows, seeds[0])
     losses = np.array([alpha.grid(rows, seed)[2] for seed in seeds])  # (seeds, alphas, rates)
     apart = np.ptp(losses.min(axis=2), axis=1)  # (seeds,)
     fixed = np.ptp(losses[:, :, 0], axis=1)  # (seeds,), at the lowest rate
     slopes = alpha.slopes(rows)
+    low, high, slow, new = (
+        f"{np.mean(overfitting.last(few, way, 'others')):.2f}"
+        for way in (overfitting.LOW, overfitting.HIGH, overfitting.SLOW, overfitting.NEW)
+    )
     measured = (
         f"At one learning rate, {rates[0]:g}, alpha from {alphas[0]:g} to {alphas[-1]:g} makes {np.mean(fixed):.2f} nats a character of "
         f"difference after {column(rows, 'steps', part='grid')[0]} steps. Each at its own best learning rate, they end within "
-        f"{np.mean(apart):.2f}: the best rate falls as alpha to the power {np.mean(slopes):.2f}. Stronger is a higher learning rate. "
-        "Overfitting was not seen here, where every batch is new text."
+        f"{np.mean(apart):.2f}: the best rate falls as alpha to the power {np.mean(slopes):.2f}. Stronger is a higher learning rate, and "
+        f"overfits as one: after {few[0]['steps']} steps on {overfitting.TEXTS} texts the loss on others is {low} at alpha 4 and {high} at "
+        f"alpha 64, but {slow} at alpha 64 with a quarter of the learning rate, and {new} where every batch is new text."
     )
     a_rate = below("", apart, np.mean(fixed) / 2).holds and below("", slopes, 0).holds
-    return Answer(CONDITION if a_rate else HOLDS, measured, told_size(rows))
+    overfits_as_one = all(finding.holds for finding in overfitting.check(few))
+    return Answer(CONDITION if a_rate and overfits_as_one else HOLDS, measured, told_size(rows))
 
 
 @claim(19, "The targets are q, k, v, o and gate, up, down.", command="minilora count --model llama-3-8b --rank 16 --targets all-linear")
