@@ -5,7 +5,7 @@ import os
 import warnings
 from types import SimpleNamespace
 
-from minilora import adamw, layers, lowrank, quantization
+from minilora import adamw, layers, lowrank, quantization, sampling
 
 
 def _public(*modules):
@@ -19,8 +19,8 @@ def _public(*modules):
 
 @functools.cache
 def reference():
-    """The readable functions of layers.py, lowrank.py, quantization.py and adamw.py."""
-    return SimpleNamespace(**_public(layers, lowrank, quantization, adamw))
+    """The readable functions of layers.py, lowrank.py, quantization.py, adamw.py and sampling.py."""
+    return SimpleNamespace(**_public(layers, lowrank, quantization, adamw, sampling))
 
 
 @functools.cache
@@ -30,9 +30,10 @@ def compiled():
     from minilora.kernels import layers as fast_layers
     from minilora.kernels import lowrank as fast_lowrank
     from minilora.kernels import quantization as fast_quantization
+    from minilora.kernels import sampling as fast_sampling
 
     readable = vars(reference())
-    fast = _public(fast_layers, fast_lowrank, fast_quantization, fast_adamw)
+    fast = _public(fast_layers, fast_lowrank, fast_quantization, fast_adamw, fast_sampling)
     fast = {name: value for name, value in fast.items() if name in readable}
     return SimpleNamespace(**readable | fast)
 

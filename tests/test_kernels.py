@@ -53,7 +53,7 @@ def draw(sizes):
     return sizes["dtype"], lambda *shape: rng.standard_normal(shape).astype(sizes["dtype"])
 
 
-@pytest.mark.parametrize("module", ["lowrank", "layers", "adamw"])
+@pytest.mark.parametrize("module", ["lowrank", "layers", "adamw", "sampling"])
 def test_every_name_in_kernels_stands_in_the_readable_file_with_the_same_signature(module):
     readable = importlib.import_module(f"minilora.{module}")
     fast = importlib.import_module(f"minilora.kernels.{module}")
@@ -108,6 +108,19 @@ def test_rmsnorm(sizes):
         y, cache = o.rmsnorm_forward(x, gain, 1e-5)
         results.append((y, o.rmsnorm_backward(dy, cache), o.rmsnorm_backward(dy, cache, into=x.copy()), o.rmsnorm_gain_backward(dy, cache)))
     agree(*results, dtype)
+
+
+@given(sizes=sizes)
+@examples
+def test_draw_softmax(sizes):
+    """The same tokens: that a number of 53 random bits falls between two roundings of a sum is not to be feared."""
+    _, normal = draw(sizes)
+    logits, u = 3 * normal(sizes["T"], sizes["d"]), np.random.default_rng(sizes["seed"]).random(sizes["T"])
+    for temperature in (0.5, 1, 2.0):
+        drawn = [o.draw_softmax(logits, temperature, u) for o in (READABLE, COMPILED)]
+        assert np.array_equal(*drawn) and drawn[1].max() < sizes["d"]
+    logits[:, 0] = np.nan
+    assert np.array_equal(*[o.draw_softmax(logits, 1, u) for o in (READABLE, COMPILED)])
 
 
 @given(sizes=sizes)

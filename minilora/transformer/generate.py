@@ -5,7 +5,10 @@ With a cache a new token costs one pass over one position; without it, over all 
 
 import numpy as np
 
+from minilora.ops import reference
+from minilora.sampling import draw, probabilities
 from minilora.transformer.model import forward
+from minilora.transformer.sites import Sites
 
 
 class Past:
@@ -28,21 +31,7 @@ class Past:
         return self.keys[layer, :end].transpose(1, 2, 0, 3), self.values[layer, :end].transpose(1, 2, 0, 3)
 
 
-def probabilities(logits, temperature):
-    """softmax(logits / temperature) (batch, V), in float64."""
-    scaled = logits.astype(np.float64) / temperature  # (batch, V)
-    p = np.exp(scaled - scaled.max(axis=-1, keepdims=True))  # (batch, V)
-    p /= p.sum(axis=-1, keepdims=True)
-    return p
-
-
-def draw(p, rng):
-    """A column for each row of p (batch, V), drawn with that probability; the rows need not sum to one. -> (batch,)"""
-    cumulative = np.cumsum(p, axis=-1)  # (batch, V)
-    return (cumulative <= rng.random((len(p), 1)) * cumulative[:, -1:]).sum(axis=-1)
-
-
-def sample(logits, rng, temperature=1.0, top_k=0, top_p=1.0):
+def sample(logits, rng, temperature=1.0, top_k=0, top_p=1.0, ops=None):
     """Draw a token for each row of logits (batch, V) -> (batch,).
 
     temperature 0 takes the likeliest. top_k keeps the k likeliest (0: all); top_p the likeliest whose probabilities sum to p
@@ -52,15 +41,16 @@ def sample(logits, rng, temperature=1.0, top_k=0, top_p=1.0):
         raise ValueError(f"temperature {temperature} and top_k {top_k} must be at least 0, and top_p {top_p} in 0 < p <= 1")
     if temperature == 0:
         return logits.argmax(axis=-1)
+    u = rng.random(len(logits))  # (batch,)
     if not top_k and top_p == 1:  # nothing is left out, so nothing need be sorted
-        return draw(probabilities(logits, temperature), rng)
+        return (ops or reference()).draw_softmax(logits, temperature, u)
     order = np.argsort(-logits, axis=-1, kind="stable")  # (batch, V)     likeliest first
     p = probabilities(np.take_along_axis(logits, order, axis=-1), temperature)  # (batch, V)
     before = np.cumsum(p, axis=-1) - p  # (batch, V)     probability of the likelier ones
     p[before >= top_p] = 0
     if top_k:
         p[:, top_k:] = 0
-    return np.take_along_axis(order, draw(p, rng)[:, None], axis=-1)[:, 0]
+    return np.take_along_axis(order, draw(p, u)[:, None], axis=-1)[:, 0]
 
 
 def generate(config, weights, tokens, num_tokens, sites=None, seed=0, temperature=1.0, top_k=0, top_p=1.0, stop=None, cached=True):
@@ -70,19 +60,19 @@ def generate(config, weights, tokens, num_tokens, sites=None, seed=0, temperatur
     prompt is empty or already longer than the context. `cached=False` recomputes all positions at every step: the same tokens, slowly.
     """
     batch, T = tokens.shape
-    taken = sites.positions if sites is not None else 0
-    room = config.max_position_embeddings - taken
+    sites = Sites() if sites is None else sites
+    room = config.max_position_embeddings - sites.positions
     if T == 0:
         raise ValueError("the prompt is empty: give at least one token to begin with")
     if T > room:
         raise ValueError(f"the prompt has {T} tokens and the context {room}: shorten the prompt")
     rng = np.random.default_rng(seed)
-    past = Past(config, batch, taken + min(T + num_tokens, room), weights["model.norm.weight"].dtype) if cached else None
+    past = Past(config, batch, sites.positions + min(T + num_tokens, room), weights["model.norm.weight"].dtype) if cached else None
     done = np.zeros(batch, bool)  # (batch,)
     new = tokens
     for _ in range(num_tokens):
         logits, _ = forward(config, weights, new if cached else tokens, sites, past)  # (batch * T, V)
-        new = sample(logits.reshape(batch, -1, logits.shape[-1])[:, -1], rng, temperature, top_k, top_p)[:, None]  # (batch, 1)
+        new = sample(logits.reshape(batch, -1, logits.shape[-1])[:, -1], rng, temperature, top_k, top_p, sites.ops)[:, None]  # (batch, 1)
         tokens = np.concatenate([tokens, new], axis=1)  # (batch, T + 1)
         if stop is not None:
             done |= np.isin(new[:, 0], stop)
