@@ -44,7 +44,6 @@ WITHIN = {
     "batch of 32, one adapter / 16 adapters": (("batch of 32, 1 adapter", "batch of 32, 16 adapters"), {"S": 0.85, "M": 0.85, "L": 0.85}),
 }
 MEMORY = "memory of a LoRA step above the imports, minilora / PEFT"
-MEMORY_OF_A_STEP = "memory of a LoRA step above a process that has taken one at S, minilora / PEFT"  # what is loaded at first use is there
 REAL_STEP = "LoRA step with r = 16 on SmolLM2-135M's shape, 2 x 256 tokens, PEFT / minilora"
 REAL_MEMORY = "memory of that step above the imports, minilora / PEFT"
 
@@ -58,8 +57,8 @@ def share_of_flops(size):
 
 WITHIN["LoRA step / full step"][1].update({size: round(1.1 * share_of_flops(size), 3) for size in "ML"})
 PRODUCTS = "LoRA step / its matrix products alone"
-MEMORIES = (MEMORY, MEMORY_OF_A_STEP, REAL_MEMORY)
-AT_MOST = {MEMORY: {"M": 0.6, "L": 0.6}, MEMORY_OF_A_STEP: {"M": 0.6, "L": 0.6}, REAL_MEMORY: {"SmolLM2": 1.0}} | {
+MEMORIES = (MEMORY, REAL_MEMORY)
+AT_MOST = {MEMORY: {"M": 0.6, "L": 0.6}, REAL_MEMORY: {"SmolLM2": 1.0}} | {
     measure: WITHIN[measure][1] for measure in (PRODUCTS, "LoRA step / full step")
 }
 EVERYTHING = ("lora", "full", "generate, batch 1", "generate, batch 16", "batch of 32, 16 adapters")
@@ -119,13 +118,11 @@ def row_of(measure, size, upper, lower):
     return row
 
 
-def memory_row(measure, size, case="lora", steps=3, warm=False):
-    """A line of the table: growth of the peak over a few steps, each side in a fresh process; if `warm`, after one step at S."""
+def memory_row(measure, size, case="lora", steps=3):
+    """A line of the table: growth of the peak over a few steps, each side in a fresh process."""
     answers = []
     for name in ("minilora", "pytorch"):
         side = Side(name)
-        if warm:
-            side.ask("lora", "S", 1)
         answers.append(side.ask("memory", case, size, steps))
         side.close()
     mine, peft = answers
@@ -194,8 +191,6 @@ def run(sizes, alternations, compiled):
     theirs.close()
     for size in sizes:
         rows.append(memory_row(MEMORY, size))
-        if size != "S":  # where a step at S is no preparation but all there is
-            rows.append(memory_row(MEMORY_OF_A_STEP, size, warm=True))
     return rows
 
 

@@ -4,7 +4,8 @@
 
 A request is a line of JSON on standard input, [case, size, calls]; the answer, on standard output, the seconds of each call. A request
 that begins with "memory", ["memory", case, size, steps], is answered with the growth of the peak memory from here on, in bytes, over so
-many steps: above the imports, if it is the first request of a process.
+many steps: above the imports, those that either side makes only when it is first called among them, if it is the first request of a
+process.
 """
 
 import json
@@ -13,6 +14,8 @@ import warnings
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from minilora.benchmark import RANK_16, SIZES, SMOLLM2, timed
 
@@ -30,11 +33,17 @@ def builder(side, stack):
     if side == "minilora":
         from minilora import benchmark, ops
 
-        ops.choose()  # the kernels are part of the imports
+        number = np.ones((1, 1), np.float32)
+        ops.choose().swiglu_forward(number, number)  # the first compiled function makes Numba import 89 modules more: they are imports
         cases = {**benchmark.CASES, "lora, rank 16": partial(benchmark.training_step, method=RANK_16)}
         return lambda case, size: cases[case](ALL_SIZES[size], stack)
+    import torch
     from pytorch import CASES
 
+    number = torch.nn.Parameter(torch.ones(1))  # likewise: what PyTorch loads for its first gradient and its first optimiser
+    optimiser = torch.optim.AdamW([number])
+    number.sum().backward()
+    optimiser.step()
     return lambda case, size: CASES[case](ALL_SIZES[size])
 
 
