@@ -11,10 +11,10 @@ Rates: on one seed, of steps by a factor of 1.4 to 2 between 0.005 and 0.04 the 
 the three.
 What must be seen: with B frozen the update can write r of k directions, chosen blindly, and 1 - r / k of the target is left whatever the
 inputs. With A frozen the update sees r random mixtures of all inputs: no better if the inputs are white, and far better if few of them
-carry the variance, as in a network. On rot13 the order is the same: B frozen is far behind. A frozen is even ahead of both after the same
-steps, with half the numbers, which goes further than the paper: alone, B can be trained at twice the rate at which both go wrong.
-What this size cannot show: who is ahead in the end. After so few steps the loss tells how fast a method learns; PEFT's comparison, after
-thousands, has both ahead of A frozen.
+carry the variance, as in a network. On rot13 the order is the same: B frozen is behind, by 0.9 nats after 60 steps and 0.15 after 600. A
+frozen, with half the numbers, is ahead of both after 60 steps, by 0.2, since alone B can be trained at twice the rate at which both go
+wrong; after 600 it is behind by 0.006. What is left in the end is what B frozen cannot reach.
+What this size cannot show: what thousands of steps on a large model would; PEFT's comparison has both ahead of A frozen there.
 """
 
 from dataclasses import dataclass
@@ -120,10 +120,10 @@ def check(rows):
         below("A frozen, white inputs: 1 - r / d is left (difference)", np.abs(bare(rows, "A frozen", 0.0) - chance), 0.01),
         above("A frozen, inputs that fall off as 1 / i: so much less is left", chance - bare(rows, "A frozen", 1.0), 0.15),
         above("A frozen, as 1 / i^2: so much less is left", chance - bare(rows, "A frozen", 2.0), 0.5),
-        above("rot13: A frozen beats B frozen (nats)", b_frozen - a_frozen, 0.3),
+        above("rot13: A frozen beats B frozen (nats)", b_frozen - a_frozen, 0),
         above("rot13: both beat B frozen (nats)", b_frozen - both, 0),
         below("rot13: A frozen, with half the numbers, does as well as both (nats worse)", a_frozen - both, 0.1),
-        above("rot13: A frozen, with as many numbers, beats both (nats)", both - excess(rows, "A frozen", 16), 0),
+        below("rot13: A frozen, with as many numbers, is behind both by (nats)", excess(rows, "A frozen", 16) - both, 0.01),
     ]
 
 
@@ -139,7 +139,8 @@ def draw(rows):
     for which, ink in inks.items():
         left = [np.mean(bare(rows, which, decay)) for decay in DECAYS]
         fits.plot(DECAYS, left, "o-", color=ink, markersize=4)
-        fits.annotate(which, (DECAYS[-1], left[-1]), (8, 0), textcoords="offset points", va="center", color=ink)
+        lift = {"both": -5, "A frozen": 5}.get(which, 0)  # they may end near one another
+        fits.annotate(which, (DECAYS[-1], left[-1]), (8, lift), textcoords="offset points", va="center", color=ink)
     width, rank = (column(rows, name, part="bare")[0] for name in ("width", "rank"))
     fits.set(title=f"a {width} x {width} target, rank {rank}", xlabel="variance of input i: 1 / i to the power of", xticks=DECAYS)
     fits.set(ylabel="share of the target that is left", ylim=(0, 1), xlim=(-0.1, 2.75))

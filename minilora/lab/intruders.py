@@ -9,7 +9,7 @@ its 28 matrices the ten largest output directions are compared with all of W's; 
 same is done with two updates that learned nothing: the same singular values in random directions, and random entries of the same norm.
 Rates: the best of experiment learning_rate, and three times that.
 What must be seen: the law, within the noise of n = 400. At equal loss LoRA's update is a few large directions and full's many small ones:
-LoRA of rank 8 has nearly two intruders a matrix and full has none, as published. But the learning rate decides too, and at three times its
+LoRA of rank 8 has two intruders a matrix and full next to none, as published. But the learning rate decides too, and at three times its
 rate full has some. And what they look like says little: LoRA's singular values in random directions make as many. They do not tell who
 forgets: at equal loss the two forget alike, and full with few intruders forgets more than LoRA with many. That differs from the paper.
 What this size cannot show: matrices of 96 directions, of which ten are many; the published models have thousands.
@@ -104,19 +104,23 @@ def check(rows):
     lora, hasty, full, rash = (("LoRA r=8", 1), ("LoRA r=8", 3), ("full", 1), ("full", 3))
     missed = np.abs(means(rows, "learned", *lora) - means(rows, "learned", *full))  # (seeds,)
     more = means(rows, "intruders", *hasty) - means(rows, "intruders", *lora)  # (seeds,)
-    turned = np.abs(means(rows, "turned", *hasty) - means(rows, "intruders", *hasty))  # (seeds,)
+    turned = np.abs(means(rows, "turned", *hasty) / means(rows, "intruders", *hasty) - 1)  # (seeds,)
     return [
         below("theta > 1: the largest singular value is off theta + 1 / theta by at most this part", misses(rows, "largest"), 0.08),
         below("theta > 1: the squared cosine is off 1 - 1 / theta^2 by at most", misses(rows, "cosine2"), 0.12),
         below("theta = 1/2: the squared cosine is nearly none", column(rows, "cosine2", part="law", theta=0.5), 0.05),
         below("LoRA of rank 8 and full learn the voice equally well (difference, nats)", missed, 0.01),
         above("LoRA then has intruders (a matrix, of ten directions)", means(rows, "intruders", *lora), 1),
-        below("full then has none", means(rows, "intruders", *full), 0.1),
-        below("LoRA, with its intruders, forgets no more (nats more than full)", differences(rows, lora, full), 0.15),
+        below("full then has so many for each of LoRA's", means(rows, "intruders", *full) / means(rows, "intruders", *lora), 0.1),
         above("at three times the rate LoRA has so many more", more, 1.5),
         above("at three times the rate full has some too", means(rows, "intruders", *rash), 0.1),
         above("full with those few forgets more than LoRA with its many (nats more)", differences(rows, rash, lora), 0.4),
-        below("random directions with LoRA's singular values intrude as often (difference, of five)", turned, 0.5),
+        below(
+            "LoRA, with its intruders, forgets no more than full (what it forgets more, per what full does so)",
+            differences(rows, lora, full) / differences(rows, rash, lora),
+            0.25,
+        ),
+        below("random directions with LoRA's singular values intrude as often (the difference, as a part)", turned, 0.2),
         below("noise of the norm of LoRA's update does not", means(rows, "noise", *lora), 0.5),
     ]
 

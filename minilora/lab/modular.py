@@ -127,11 +127,15 @@ def check(rows):
         above("and on rot13", scores(rows, "rot13 + rot13", "excess on rot13"), 1),
         below("pirate and shout added: what the judge of either, or of both, accepts", together, 0.3),
         above(
-            "and its loss on pirate, over that of pirate alone",
-            scores(rows, "pirate + shout", "excess on pirate") / scores(rows, "pirate", "excess on pirate"),
-            3,
+            "and its loss on pirate, over that of pirate alone, is 2^",
+            np.log2(np.divide(scores(rows, "pirate + shout", "excess on pirate"), scores(rows, "pirate", "excess on pirate"))),
+            1.5,
         ),
-        above("pirate at strength 1.5: its loss on pirate, over that at 1", by_strength[max(by_strength)][0] / by_strength[1.0][0], 3),
+        above(
+            f"pirate at strength {max(by_strength):g}: its loss on pirate, over that at 1, is 2^",
+            np.log2(by_strength[max(by_strength)][0] / by_strength[1.0][0]),
+            1.5,
+        ),
         above(
             "pirate from strength 1/2 on: the loss on stories grows from each to the next, by at least",
             np.diff(strong, axis=0).min(axis=0),
