@@ -80,6 +80,7 @@ check("delta", delta, seed=1, strict=True)
 # *Difficulty 2 of 5, about 5 minutes.* **Why it matters:** this line runs in every adapted layer of every LoRA.
 #
 # Return `y = x W + s (x A) B`. Take the products in the order that the brackets ask for: A B is never formed.
+# (The check sees the result and not the way to it.)
 #
 # <details><summary>Hint</summary>
 #

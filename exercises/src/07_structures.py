@@ -76,8 +76,8 @@ check("rank_holding", rank_holding, seed=1, strict=True)
 # %% [markdown]
 # ## 3. Learn a factorisation
 #
-# *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** from a small start, from a small start, from a small start, gradient descent
-# along these two lines finds the truncated SVD, one singular direction after the other.
+# *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** from a small start, gradient descent along these two lines finds
+# the truncated SVD, one singular direction after the other.
 #
 # The loss is half the sum of the squares of A B - T. Return dA and dB.
 #
@@ -174,7 +174,7 @@ check("filter_backward", filter_backward, seed=1, strict=True)
 # rank: few numbers need not mean low rank.
 #
 # The Kronecker product of P (p, q) and Q (s, t) is the (p s, q t) matrix of the blocks P[i, j] Q. Return x times it, for x (N, p s),
-# without forming it.
+# without forming it. (The check sees the result and not the way to it.)
 #
 # <details><summary>Hint</summary>
 #

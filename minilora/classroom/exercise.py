@@ -26,7 +26,8 @@ class Exercise:
 
     `look` is the one thing to look at where nothing better can be told from the numbers. `view` makes of what is returned (in a dictionary)
     and of what was drawn that which is compared, where more than one answer is right. `changes` names the arguments that are to be
-    changed in place; all others must stay as they are. `gradient` says that central differences are the judge.
+    changed in place; all others must stay as they are. `gradient` says that central differences are the judge. `edges()` are numbers that
+    are always among those that are tried: what a draw meets hardly ever.
     """
 
     gives: tuple
@@ -37,9 +38,10 @@ class Exercise:
     view: Callable | None = None
     changes: tuple = ()
     gradient: bool = False
+    edges: Callable = tuple
 
 
-def exercise(gives, returns, draw, wanted, look, view=None, changes=""):
+def exercise(gives, returns, draw, wanted, look, view=None, changes="", edges=tuple):
     """An Exercise whose `wanted` is a function of what was drawn: its value, or a tuple in the order of `returns`."""
     names = tuple(returns.split())
 
@@ -47,7 +49,7 @@ def exercise(gives, returns, draw, wanted, look, view=None, changes=""):
         values = wanted(**drawn)
         return dict(zip(names, values if isinstance(values, tuple) else (values,), strict=True))
 
-    return Exercise(tuple(gives.split()), names, draw, by_name, look, view, tuple(changes.split()))
+    return Exercise(tuple(gives.split()), names, draw, by_name, look, view, tuple(changes.split()), edges=edges)
 
 
 def gradient(gives, returns, draw, forward, look, changes="", upstream="dy"):
@@ -79,10 +81,10 @@ def normal(rng, **shapes):
 
 @cache
 def cases(exercise, name, seed):
-    """The numbers of an exercise under a seed -> DRAWS pairs of name -> drawn value, name -> wanted value. Hand out copies."""
+    """The numbers of an exercise under a seed, DRAWS and the edges -> pairs of name -> value, name -> wanted value. Hand out copies."""
     found = []
-    for number in range(DRAWS):
-        drawn = exercise.draw(np.random.default_rng([seed, number, zlib.crc32(name.encode())]))
+    draws = [exercise.draw(np.random.default_rng([seed, number, zlib.crc32(name.encode())])) for number in range(DRAWS)]
+    for drawn in (*draws, *exercise.edges()):
         wanted = exercise.wanted(drawn)
         found.append((drawn, exercise.view(drawn, wanted) if exercise.view else wanted))
     return found

@@ -69,7 +69,7 @@ def judge_draw(name, exercise, function, drawn, wanted):
     elif value is None:
         return Verdict(name, "empty")
     else:
-        values = value if isinstance(value, tuple) and len(exercise.returns) > 1 else (value,)
+        values = tuple(value) if isinstance(value, tuple | list) and len(exercise.returns) > 1 else (value,)
     if len(values) != len(exercise.returns):
         wants = f"{len(exercise.returns)}: {', '.join(exercise.returns)}"
         return Verdict(

@@ -86,7 +86,7 @@ def draw(rows):
     figure = Figure(figsize=(9, 6.4), layout="constrained")
     panels = figure.subplots(2, 2)
     ranks, seeds = sorted(set(column(rows, "rank"))), len(set(column(rows, "seed")))
-    inks = dict(zip(ranks, (LIGHT.row, LIGHT.negative[0], LIGHT.positive[0], LIGHT.column, LIGHT.quiet, LIGHT.ink), strict=False))
+    inks = dict(zip(ranks, (LIGHT.row, LIGHT.ink, LIGHT.positive[-1], LIGHT.column, LIGHT.negative[-1], LIGHT.quiet), strict=False))
     for (way, ends), corpus in zip(panels.T, ("pirate", "rot13"), strict=True):
         steps = sorted(set(column(rows, "step", corpus=corpus)))
         for rank, ink in inks.items():
@@ -97,7 +97,11 @@ def draw(rows):
             ends.loglog([rank] * seeds, curves(rows, corpus, rank)[:, -1], "o", color=ink, markersize=4)
         ends.plot(ranks, [curves(rows, corpus, rank)[:, -1].mean() for rank in ranks], color=LIGHT.quiet, linewidth=1, zorder=0)
         way.set(title=f"{corpus}, on the way", xlabel="steps", xlim=(0, steps[-1] * 1.15))
-        ends.set(title=f"{corpus}, after {steps[-1]} steps", xlabel="rank r", xticks=ranks, xticklabels=ranks)
+        ends.set(
+            title=f"{corpus}, after {steps[-1]} steps", xlabel="rank r, in the inks of the curves above", xticks=ranks, xticklabels=ranks
+        )
+        for tick, ink in zip(ends.get_xticklabels(), inks.values(), strict=True):
+            tick.set(color=ink, weight="bold")
         losses = column(rows, "excess", corpus=corpus)
         for axes in (way, ends):
             ticks = [tick for tick in (0.003, 0.01, 0.03, 0.1, 0.3, 1, 2, 3, 5, 10) if min(losses) / 2 < tick < max(losses) * 2]

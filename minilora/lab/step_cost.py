@@ -7,10 +7,10 @@ Set-up: one step on a random model of `minilora bench`'s sizes, one thread, by f
 counted (counting/flops.py). Bytes are those of the arrays that are really there when the backward pass begins: every array in its cache is
 found and counted once, whoever else refers to it. Seconds are the least of several steps, trial after trial whatever `jobs` says, since two
 at a time would time each other; they are one machine's. Then a forward pass by the base, with the pair beside it, and merged.
-What must be seen: of three products, y, dx and dW, LoRA drops the third, and adds six thin ones: the FLOPs fall to two thirds at the least,
-and exceed full fine-tuning's beyond r* / 3. Gradients and moments fall to the share that trains; the activations stay, but where no layer
-needs its input: a frozen layer without a pair, or with an A that does not train (LoRA-FA). Merged, a forward pass is the base's; unmerged
-it is never faster.
+What must be seen: of three products, y, dx and dW, LoRA drops the third, and adds six thin ones: the FLOPs fall to about two thirds at the
+least (a little lower, as nothing is propagated below the lowest pair), and exceed full fine-tuning's beyond r* / 3. Gradients and moments
+fall to the share that trains; the activations stay, but where no layer needs its input: a frozen layer without a pair, or with an A that
+does not train (LoRA-FA). Merged, a forward pass is the base's; unmerged it is never faster.
 What this size cannot show: a GPU, on which small products leave most of it idle; memory that is swapped or recomputed.
 """
 

@@ -142,9 +142,9 @@ broken[0, 0] += 1
 print(f"rank {np.linalg.matrix_rank(broken)}, for {counting.lora_params(5, 8, 3)} numbers in place of {A.size + B.size}")
 
 # %% [markdown]
-# No. One cell by itself is a layer of its own, and costs a full layer: 13 numbers for a change of one. A low-rank
-# update cannot touch a single weight and leave its row and its column alone. It can do one thing very cheaply, and that
-# is to move **many weights in few directions**.
+# No. One cell by itself is a layer of its own, and costs a full layer: 13 numbers for a change of one. A pair of
+# rank r can change r single weights in rows and columns of their own, and not one scattered weight more. It can do one
+# thing very cheaply, and that is to move **many weights in few directions**.
 #
 # And a matrix without any pattern, one that was drawn at random?
 
@@ -296,5 +296,5 @@ print("the same product:", np.allclose(other_A @ other_B, product))
 #
 # How the nearest matrix of rank r is found (notebook 3). How `A` and `B` are trained (notebooks 4 and 7). That updates
 # of real models have low rank: this is a claim about training and not about matrices, and it is tested in notebook 8.
-# And other ways to make a matrix of few numbers, as sparse or blockwise ones, which can change a single weight
-# (notebook 12).
+# And other ways to make a matrix of few numbers, as sparse or blockwise ones, to which many scattered weights
+# come cheaply (notebook 12).

@@ -226,8 +226,9 @@ for r in (1, 16, 256, 1024):
 #
 # $$\frac{\text{LoRA}}{\text{full}} = \frac{2}{3} + \frac{r}{r^*}, \qquad r^* = \frac{d\,k}{d + k},$$
 #
-# with the same break-even rank r* as in notebook 1. LoRA cannot save more than a third of the work, however small its
-# rank; and from a third of r* on it costs more than full fine-tuning.
+# with the same break-even rank r* as in notebook 1. In a layer LoRA cannot save more than a third of the work, however
+# small its rank; and from a third of r* on it costs more than full fine-tuning. (A whole model saves a little more: below
+# its lowest pair nobody needs `dx`.)
 
 # %% tags=["thumbnail"]
 figure, axes = sheet(caption="arithmetic, per token, of one linear layer; the dots: r = r* / 3")
@@ -297,7 +298,7 @@ show(figure, "Counted and measured ratio of LoRA's step to a full step over the 
 
 # %% [markdown]
 # Your numbers will differ from these: they depend on the processor and on what else it does. Two things should hold
-# everywhere. The saving is a third at the most, and at large ranks it is a loss. What lies between the lines is the
+# everywhere. The saving is a third or a little more, and at large ranks it is a loss. What lies between the lines is the
 # price of thin products and of temporary arrays: a processor is at its best with square, large ones. `minilora bench`
 # times whole training steps.
 #

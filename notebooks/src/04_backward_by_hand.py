@@ -2,7 +2,7 @@
 # # 4. How does a gradient find its way back through a layer?
 #
 # **You will be able to** write the backward pass of a layer by cutting its forward pass into atoms, check it with central differences,
-# say which checks let which mistakes through, and derive the five lines that LoRA training consists of.
+# say which checks let which mistakes through, and derive the four lines that LoRA training consists of.
 #
 # **Run time:** about 10 s on two cores. **You need:** the product of two matrices, and what a derivative is.
 
@@ -129,12 +129,12 @@ for name, error in errors.items():
 figure, axes = sheet(caption="softmax cross-entropy over 8 classes, one logit nudged; an error of exactly 0 is drawn at 1e-13")
 shown = {name: (steps, np.maximum(np.abs(error), 1e-13)) for name, error in errors.items()}
 curves(axes, shown, "step h", "error of the numeric gradient", xscale="log", yscale="log")
-show(figure, "Three V-shaped curves of error against step. Both sides in float64 reaches lowest, float32 stays far above.")
+show(figure, "Error against step: two Vs in float64, of which both sides reaches lowest; float32 stays far above, and flat at small steps.")
 
 # %% [markdown]
-# Each curve is a V. On the right the step is so large that the curve of the function shows: the error grows as $h$ from one side, as
+# Each curve is a V, or half of one. On the right the step is so large that the curve of the function shows: the error grows as $h$ from one side, as
 # $h^2$ from both. On the left it is so small that the two losses agree in most digits and their difference is rounding: the error grows
-# as $1/h$.
+# as $1/h$. In float32, below 1e-6, the nudge itself is rounded away, the quotient is 0, and the error is the whole gradient.
 #
 # So: **both sides, float64, h = 1e-5**. In float32 the best that can be had is some hundred thousand times worse, and at another $h$; a
 # small mistake, such as a factor of 1.000001, could hide behind it. `gradcheck` refuses float32.
@@ -180,16 +180,20 @@ for name, mine, theirs in [("dx", dx, dx_again), ("dA", dA, dA_again), ("dB", dB
 # it. But `dy @ W.T` stays: the layers *below* need their `dy`, and it comes through this frozen matrix. "Frozen" saves the weight's
 # gradient, not the way through the weight.
 #
-# **Predict:** would the order `(dy @ W.T) + ((dy @ B.T) @ A.T)` or `dy @ (W + A @ B).T` be cheaper for one token? For a million?
+# **Predict:** would the order `dy @ W.T + s * (dy @ B.T) @ A.T` or `dy @ (W + s * A @ B).T` be cheaper for one token? For a million?
 
 # %%
 wide = 4096
+for tokens in (1, 1_000_000):
+    apart, summed = 8 * 2 * wide * tokens, wide * wide * 8  # beyond dy @ W.T, at rank 8: the thin products; A B, once
+    print(f"{tokens:>9,} tokens: {apart:>15,} multiplications beside W, {summed:,} to add A B to W")
 for rank in (1, 16, 256):
     ratio = counting.flops_ratio(wide, wide, rank)
     print(f"r = {rank:3}: a LoRA step takes {ratio:.3f} of a full step's multiplications in a {wide} x {wide} layer")
 
 # %% [markdown]
-# At most a third is saved: three products became two, and six thin ones were added. (Notebook 2 counts them.)
+# One token goes beside W, a million through the sum; they are even at N = d k / (d + k) tokens, here 2,048. The rank does not matter. And of a
+# step at most a third is saved: three products became two, and six thin ones were added. (Notebook 2 counts them.)
 #
 # ### The first step
 #
@@ -258,8 +262,8 @@ MUTANTS = {name: RIGHT.replace(*edit) for name, edit in EDITS.items()}
 print(len(MUTANTS), "mutants; every edit applies:", all(lines != RIGHT for lines in MUTANTS.values()))
 
 # %% [markdown]
-# And the checks: seven set-ups that people use, each of them comparing with central differences. They differ only in the numbers that
-# they are run on. The last one is the one you have seen above.
+# And the checks: eight set-ups, each of them comparing with central differences. They differ only in the numbers that
+# they are run on. Seven are in use; the last one is the one you have seen above.
 #
 # | check | what is special about it |
 # |---|---|

@@ -291,8 +291,8 @@ print(f"{trainable:,} numbers x 4 bytes = {4 * trainable:,}")
 print("read again, it says the same:", base.generate("one day", back, seed=2) == base.generate("one day", lora, seed=2))
 
 # %% [markdown]
-# And a last dial, which no other way of fine-tuning has: how *much* of the adapter? $W + t\,s\,AB$ is the base at $t = 0$ and the adapted
-# model at $t = 1$.
+# And a last dial, which costs nothing here since the update stands apart: how *much* of the adapter? $W + t\,s\,AB$ is the base at $t = 0$
+# and the adapted model at $t = 1$.
 
 
 # %%

@@ -77,7 +77,8 @@ for name, swaps in ciphers.CIPHERS.items():
 show(figure, "Loss against rank: one swap is at zero from rank 1, four swaps fall to zero at rank 4, rot13 falls and reaches zero at 13.")
 
 # %% [markdown]
-# At the task's own rank nothing at all is lost, to rounding. Below it a lot is. So question 1 has the answer **yes, if the rank is at least
+# At the task's own rank nothing at all is lost, to rounding. Well below it a lot is; the last swaps of rot13 cost next to nothing, since their
+# letters are rare. So question 1 has the answer **yes, if the rank is at least
 # the task's**, and there is no rank that is low enough for every task.
 #
 # Now a task for which the best update is *not* known: the pirate's voice.
@@ -335,7 +336,8 @@ print(f"\nrun again: theta = 3 gives {again['largest']:.6f}, in the table {kept[
 # %% [markdown]
 # The published observation is there: LoRA has intruders and full fine-tuning has none, at equal loss. But:
 #
-# * random directions with LoRA's singular values make as many. Their number says how *large* the update is in its few directions, and
+# * random directions with LoRA's singular values make as many, and where its update is largest, at rank 1 or three times the rate, noise of
+#   its norm makes some as well. Their number says how *large* the update is in its few directions, and
 #   nothing of what was learned;
 # * at three times the learning rate full fine-tuning has some as well;
 # * and at equal loss the one with intruders forgets no more than the one without. Who forgets is decided by how far training went, in this

@@ -270,7 +270,9 @@ curves(
     marker="o",
     yscale="log",
 )
-show(figure, "On pirate text the loss falls to its minimum near strength one and rises again beyond; on stories it rises all the way.")
+show(
+    figure, "On pirate text the loss falls to its minimum near strength one and rises again beyond; on stories it rises, from a quarter on."
+)
 
 
 # %%

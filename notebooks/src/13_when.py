@@ -120,7 +120,7 @@ show(
 
 # %% [markdown]
 # This is arithmetic with a rough price, and it says what experience says. A style, a format, a thousand questions with their answers fit at
-# *any* rank, and a book nearly does. A large body of knowledge needs a high one. Pre-training on billions of tokens is not LoRA's business.
+# *any* rank, and a book just so. A large body of knowledge needs a high one. Pre-training on billions of tokens is not LoRA's business.
 # It is also why reinforcement learning gets by with rank 1 (Schulman et al. 2025): an episode tells its success or failure, a bit or so.
 #
 # ## 2. Is it there already?
@@ -216,9 +216,9 @@ for name, (seen, weights) in runs.items():
     print(f"{name:<17} voyages {seen[-1]['voyages']:.2f}, stories {seen[-1]['stories']:.2f}; largest direction {size(weights):.2f} of W's")
 
 # %% [markdown]
-# LoRA puts what it learns into few directions, which makes them large, as large as the weight's own (notebook 8). Full fine-tuning spreads
-# the same over many small changes. In a large model there is room for a few large directions beside what is known; in one of 96 dimensions
-# there is not. So neither "LoRA forgets less" nor "LoRA forgets more" is a law. It is a thing to **measure**, at equal learning.
+# LoRA puts what it learns into few directions, which makes them large, nearly twice the weight's own. Full fine-tuning spreads the same over
+# many small changes. Is that the cause? It is a guess: a large model may have room for a few large directions beside what is known, where one of
+# 96 dimensions has none. Notebook 8 has a case against it, where large directions forget no more than small ones. So neither "LoRA forgets less" nor "LoRA forgets more" is a law. It is a thing to **measure**, at equal learning.
 #
 # ### The dial
 #
@@ -273,7 +273,7 @@ for finding in forgetting.check(rows):
     print(finding)
 
 # %% [markdown]
-# The order is the same with three seeds, other rates and other ranks: LoRA forgets more here. And there is a second thing to see, which is
+# With three seeds and another rank the order is the same, each method at the rate at which it forgets least: LoRA forgets more here. And there is a second thing to see, which is
 # as large as the first: **a lower learning rate forgets less**, at the same loss on the new task, for either method. In our own run LoRA had
 # its higher rate, so that a part of the gap was the rate's. Whoever compares two methods in forgetting has to compare rates as well.
 #
@@ -317,7 +317,7 @@ for verdict, count in Counter(answer.verdict for answer in answers.values()).mos
     print(f"{count:>2} of {len(answers)}: {verdict}")
 
 # %% [markdown]
-# Most are true *with a condition*, and the condition is what the common account leaves out. One of them in full:
+# Most are true *with a condition*, and the condition is what the common account leaves out. Two of them in full:
 
 # %%
 for number in (26, 25):

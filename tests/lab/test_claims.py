@@ -8,7 +8,7 @@ import pytest
 
 from minilora import cli
 from minilora.lab import NAMES, ledger
-from minilora.lab.ledger.claim import COMPARISON, FOOTPRINT, VERDICTS
+from minilora.lab.ledger.claim import COMPARED, VERDICTS
 from minilora.lab.ledger.page import page
 
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
@@ -23,7 +23,7 @@ def test_there_are_twenty_six_claims_each_with_a_verdict_its_size_and_what_to_ru
     assert [claim.number for claim in answers] == list(range(1, 27))
     for claim, answer in answers.items():
         assert answer.verdict in VERDICTS and answer.size and answer.measured.endswith(".") and claim.says.endswith(".")
-        assert claim.commands and set(claim.tables) <= {*NAMES, COMPARISON, FOOTPRINT}
+        assert claim.commands and set(claim.tables) <= {*NAMES, *COMPARED}
 
 
 def test_every_command_that_is_named_exists(answers):

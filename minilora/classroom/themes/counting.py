@@ -40,6 +40,7 @@ EXERCISES = {
         draw_uneven,
         lambda d, k: d * k // (d + k),
         "try the rank that you found, and one more: which of the two pairs is still no larger than the matrix?",
+        edges=lambda: [{"d": 64, "k": 64}],  # at rank 32 the pair has as many numbers as the matrix
     ),
     "adapter_params": exercise(
         "shapes r",

@@ -59,6 +59,7 @@ EXERCISES = {
         draw_spectrum,
         rank_holding,
         "energy is the sum of the squares of the singular values: count how many of the largest are needed to reach the share",
+        edges=lambda: [{"sigma": np.array([3.0, 1.0, 1.0, 1.0]), "share": 0.75}],  # the first holds 9 of 12, the share and no more
     ),
     "factor_gradient": gradient(
         "A B T",

@@ -14,7 +14,7 @@ VERDICTS = {
     NOT_HERE: "what was measured or counted says otherwise",
     UNSEEN: "nothing that fits this project could show it or refute it",
 }
-COMPARISON, FOOTPRINT = "compare", "compare.footprint"  # tables that are no experiment's: minilora compare makes them
+COMPARISON, FOOTPRINT, SWEEP = COMPARED = "compare", "compare.footprint", "compare.sweep"  # no experiment's: minilora compare makes them
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Claim:
     @property
     def commands(self):
         """What to run, to see for oneself."""
-        runs = ["minilora compare" if name in (COMPARISON, FOOTPRINT) else f"minilora experiment {name}" for name in self.tables]
+        runs = ["minilora compare" if name in COMPARED else f"minilora experiment {name}" for name in self.tables]
         return list(dict.fromkeys([self.command] * bool(self.command) + runs))
 
 
@@ -69,10 +69,10 @@ def told_size(rows, what="stories-base, half a million numbers"):
 
 def stored_tables(names):
     """Name -> rows, of tables that come with the package. FileNotFoundError where one does not."""
-    return {name: stored(name, "full" if name in (COMPARISON, FOOTPRINT) else "class") for name in names}
+    return {name: stored(name, "full" if name in COMPARED else "class") for name in names}
 
 
 def run_tables(names, preset, seeds, jobs):
     """Name -> rows, measured now; the comparison of all methods, which takes longer, is the one that comes with the package."""
-    kept = stored_tables([name for name in names if name in (COMPARISON, FOOTPRINT)])
+    kept = stored_tables([name for name in names if name in COMPARED])
     return {name: kept[name] if name in kept else lab.find(name).run(preset, tuple(range(seeds)), jobs) for name in names}

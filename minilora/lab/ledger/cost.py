@@ -50,7 +50,7 @@ def fast(tables):
         goal = f"to the same loss LoRA takes {np.mean(goals['lora']):.0f} steps and full fine-tuning {np.mean(goals['full']):.0f}"
     measured = (
         f"A step's matrix products, with LoRA of rank 16 on all linear layers, are {large:.0%} of full fine-tuning's in Llama-2-7B and "
-        f"{here:.0%} in stories-base: two thirds is the least, since only dW is saved. In seconds a step at rank 8 took "
+        f"{here:.0%} in stories-base: about two thirds is the least, since only dW is saved. In seconds a step at rank 8 took "
         f"{np.mean(lora / full):.0%} of full's on one CPU, and {goal}. Days do not become minutes by that. What does make them fewer is "
         "memory: a model that fits needs no swapping and no second machine, which is not to be seen here."
     )

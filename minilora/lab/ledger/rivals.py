@@ -3,11 +3,11 @@
 from minilora import counting
 from minilora.lab.common_table import CALLED, verdicts
 from minilora.lab.compare import summary
-from minilora.lab.ledger.claim import COMPARISON, CONDITION, FOOTPRINT, HOLDS, NOT_HERE, UNSEEN, Answer, claim, told_size
+from minilora.lab.ledger.claim import COMPARISON, CONDITION, FOOTPRINT, HOLDS, NOT_HERE, SWEEP, UNSEEN, Answer, claim, told_size
 from minilora.methods import Houlsby, LoRA, Prefix
 from minilora.transformer.known import KNOWN
 
-TABLES = (COMPARISON, FOOTPRINT)
+TABLES = (COMPARISON, FOOTPRINT, SWEEP)
 
 
 def share(method):
@@ -19,7 +19,7 @@ def share(method):
 def answer(tables, name, elsewhere):
     """What the table's sentences about a method came to. They all agree, or none does, or it depends."""
     runs = tables[COMPARISON]
-    sentences = [each for each in verdicts(runs, summary(runs, tables[FOOTPRINT])) if CALLED[name] in each.says]
+    sentences = [each for each in verdicts(runs, summary(runs, tables[FOOTPRINT]), tables[SWEEP]) if CALLED[name] in each.says]
     told = [each.verdict for each in sentences if each.verdict != "cannot be told"]
     verdict = UNSEEN if not told else HOLDS if set(told) == {"agrees"} else NOT_HERE if set(told) == {"contradicts"} else CONDITION
     found = "; ".join(f"{each.says}: {each.verdict} ({each.measured[0].lower()}{each.measured[1:]})" for each in sentences)

@@ -31,6 +31,7 @@ ANSWERS = {
             "half of the smaller side": "min(d, k) // 2",
             "the smaller side": "min(d, k)",
             "one too few": "d * k // (d + k) - 1",
+            "fewer numbers in place of no more": "(d * k - 1) // (d + k)",
         },
     },
     "adapter_params": {

@@ -26,6 +26,7 @@ ANSWERS = {
             "a share of their number": "int(round(share * len(sigma)))",
             "smallest first": "e = np.cumsum(sigma[::-1] ** 2)\nreturn int(np.argmax(e >= share * e[-1])) + 1",
             "the total forgotten": "int(np.argmax(np.cumsum(sigma**2) >= share * 1e9)) + 1",
+            "more than the share": "int(np.argmax(np.cumsum(sigma**2) > share * np.sum(sigma**2))) + 1",
         },
     },
     "factor_gradient": {
