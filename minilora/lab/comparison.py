@@ -57,6 +57,7 @@ def forgetting(rows, about, sweep):
     for row in rows:
         if row["contestant"] in LADDERS:
             rungs = rungs_of(row["contestant"], sweep)  # (n, 3)
+            rungs[rungs[:, 0] == row["learning_rate"], 1:] = row["excess"], row["forgotten"]  # the line goes through the point of all seeds
             axes.plot(*rungs[:, 1:].T, ".-", color=ink(row), linewidth=0.8, markersize=3)
             others = rungs[rungs[:, 0] != row["learning_rate"]]  # (n - 1, 3)
             points = np.concatenate([points, others[:, 1:]])

@@ -195,7 +195,9 @@ def draw(rows):
             chosen = rate == rates_of(rows, method)[0]
             left.semilogx(voyages, rest, "o-" if chosen else "--", color=ink, markersize=4, linewidth=2 if chosen else 1)
             if chosen:
-                left.annotate(f"{method}\nat {rate:g}", (voyages[-1], rest[-1]), (8, 0), textcoords="offset points", color=ink, va="center")
+                ground = {"facecolor": LIGHT.ground, "edgecolor": "none", "pad": 1}  # dashed lines may pass behind the name
+                told = {"textcoords": "offset points", "color": ink, "va": "center", "bbox": ground}
+                left.annotate(f"{method}\nat {rate:g}", (voyages[-1], rest[-1]), (8, 0), **told)
         chosen = {"part": "strength", "method": method, "rate": rates_of(rows, method)[0]}
         strengths = sorted(set(column(rows, "strength", **chosen)))
         forgotten = [0.0, *(np.mean(column(rows, "rest of stories", **chosen, strength=t)) for t in strengths)]

@@ -175,14 +175,8 @@ def draw(rows):
         if full:
             used = np.mean(column(rows, "embedding_rank", kind="trained", cipher=cipher, rank=FULL))
             axes.axhline(np.mean(full), color=LIGHT.column, linestyle="--")
-            axes.text(
-                0.98,
-                np.mean(full) * 1.08,
-                f"in full: rank {used:.0f}",
-                transform=axes.get_yaxis_transform(),
-                ha="right",
-                color=LIGHT.column,
-            )
+            place = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
+            axes.annotate(f"in full: rank {used:.0f}", (0.98, np.mean(full)), (0, 4), **place, ha="right", color=LIGHT.column)
         axes.set_yscale("symlog", linthresh=0.1)
         axes.set(
             xlim=(0, 14), xticks=(1, 4, 8, 13), ylim=(0, 12), yticks=(0, 0.1, 1, 10), yticklabels=("0", "0.1", "1", "10"), xlabel="rank r"

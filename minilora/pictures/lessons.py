@@ -67,7 +67,7 @@ def matrix(axes, M, title="", limit=None, digits=1, numbers=True):
     if numbers:
         for (i, j), value in np.ndenumerate(M):
             _, ink = cell_colours(value, limit, LIGHT)
-            axes.text(j, i, f"{value:.{digits}f}", ha="center", va="center", color=ink, fontsize=8)
+            axes.text(j, i, f"{round(float(value), digits) + 0.0:.{digits}f}", ha="center", va="center", color=ink, fontsize=8)
 
 
 def matrices(named, caption="", cell=0.42, digits=1, limit=None):

@@ -59,7 +59,8 @@ for facts in (128, 512):
     print(f"{facts} facts: {found['recalled']:.0%} recalled, {bits}: {found['bits'] / found['trained']:.2f} bits a number")
 
 # %% [markdown]
-# 128 facts go in, on a base that knows nothing. 512 do not: about one bit a number, and the adapter is full. The stored table (`minilora
+# 128 facts go in, on a base that knows nothing: each answer is the likeliest of the 16. The bits count how sure it is of them, and are fewer
+# as long as it is not certain. 512 do not: about one bit a number, and the adapter is full. The stored table (`minilora
 # experiment capacity`) has all ranks and three seeds; the two lines above are rows of it, run again.
 
 # %%
@@ -110,8 +111,8 @@ figure, axes = sheet(
     caption="LoRA on all linear layers at one bit a number, up to the rank that its narrowest matrix allows; counted", height=4
 )
 for name, bits in data.items():
-    axes.axhline(bits, color=LIGHT.quiet, linewidth=0.8, linestyle=":")
-    axes.annotate(name, (1, bits), (0, -10), textcoords="offset points", fontsize=8, color=LIGHT.quiet)
+    axes.hlines(bits, 1, 512, color=LIGHT.quiet, linewidth=0.8, linestyle=":")
+    axes.annotate(name, (1, bits), (0, 3), textcoords="offset points", fontsize=8, color=LIGHT.quiet)
 curves(axes, series, "rank", "bits", xscale="log", yscale="log", ylim=(2e2, 6e10))
 show(
     figure,
