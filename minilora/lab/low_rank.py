@@ -207,7 +207,9 @@ def draw(rows):
         ranks = sorted(set(column(rows, "rank", part="kept")))
         losses = [np.mean(column(rows, "excess", part="kept", corpus=corpus, rank=rank)) for rank in ranks]
         few.loglog(ranks, losses, "o-", color=ink, markersize=4)
-        few.annotate(f"{corpus}: full, cut down", (ranks[0], losses[0]), (10, 2), textcoords="offset points", color=ink)
+        few.annotate(
+            f"{corpus}: full, cut down", (ranks[len(ranks) // 3], losses[len(ranks) // 3]), (8, 5), textcoords="offset points", color=ink
+        )
         lora = np.mean(column(rows, "excess", part="LoRA", corpus=corpus))
         few.plot(1, lora, "s", color=ink, markersize=7)
         few.annotate("LoRA r=1", (1, lora), (0, -16), textcoords="offset points", color=ink)

@@ -5,6 +5,8 @@ The numbers and the texts were measured by measure.py.
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from minilora.pictures.learning import MARKED
 from minilora.pictures.motion import Animation
 from minilora.pictures.spectrum import source
@@ -66,10 +68,12 @@ def animation():
     shown = frames(table)
     voice = table["voice"]
     first, last = shown[0].excess, shown[-1].excess
-    crossing = next(frame.strength for frame in shown if frame.excess["stories"] > frame.excess[voice])
+    ahead = np.array([frame.excess[voice] - frame.excess["stories"] for frame in shown])  # (strengths,)
+    after = int(np.argmax(ahead < 0))
+    crossing = np.interp(0, ahead[[after, after - 1]], [shown[after].strength, shown[after - 1].strength])
     alt = (
         f"An adapter's strength goes from 0 to 1. The loss on {voice} text falls from {first[voice]:.1f} to {last[voice]:.3f} nats a "
-        f"character above the best, that on plain stories rises from {first['stories']:.3f} to {last['stories']:.1f}; they cross just "
-        f"below {crossing:.2f}. Below, a text at each strength: plain, then broken, then the voice."
+        f"character above the best, that on plain stories rises from {first['stories']:.3f} to {last['stories']:.1f}; they cross at "
+        f"{crossing:.2f}. Below, a text at each strength: plain, then broken, then the voice."
     )
     return Animation(shown, lambda figure, stage, frame: draw(figure, stage, frame, shown, table), SIZE, 0.36, alt)
