@@ -97,8 +97,18 @@ def test_keeping_all_activations(capsys):
         assert (again[way]["parts"]["activations"], kept[way]["parts"]["activations"]) == (both["recomputed"], both["kept"])
 
 
+def test_full_fine_tuning_has_no_frozen_base(capsys):
+    (plan,) = json.loads(run(capsys, "memory --model llama-2-7b --method full --json")[1])["models"]
+    assert list(plan["ways"]) == ["full float32", "full bf16"] and round(plan["ways"]["full bf16"]["total"] / 1e9, 2) == 55.27
+
+
+def test_a_model_that_is_no_place_for_the_method_is_left_out_and_named(capsys):
+    out = run(capsys, "memory --method ia3")[1]
+    assert "Llama-3-8B" in out and "left out: Qwen2.5-0.5B: model.layers.0.self_attn.k_proj has a bias" in out
+
+
 @pytest.mark.parametrize(
-    ("text", "count"), [("8GB", 8 * 10**9), ("8 gib", 8 * 2**30), ("7.5GiB", 15 * 2**29), ("500MB", 5 * 10**8), ("1000", 1000)]
+    ("text", "count"), [("8GB", 8 * 10**9), ("8 gib", 8 * 2**30), ("7.5GiB", 15 * 2**29), ("500MB", 5 * 10**8), ("1000 kB", 10**6)]
 )
 def test_amounts_of_memory(text, count):
     assert bytes_of(text) == count
@@ -123,7 +133,10 @@ def test_amounts_of_memory(text, count):
         ("count --model llama-2-7b --method nope", "there is no method 'nope'"),
         ("count --model llama-2-7b --rank 4097", "rank 4097 is outside 1..4096"),
         ("count --config nowhere", "there is no nowhere"),
-        ("memory --budget much", "'much' is no amount of memory: write it as 8GB, 7.5GiB or 500MB"),
+        ("memory --budget much", "'much' is no amount of memory: write it with its unit, as 8GB, 7.5GiB or 500MB"),
+        ("memory --budget 8", "'8' is no amount of memory"),
+        ("memory --rank 5000", "rank 5000 is outside 1..576"),
+        ("count --d 5 --k 8 --rank 2 --targets attention", "--targets says nothing about one matrix"),
         ("memory --budget 0GB", "'0GB' is no amount of memory"),
         ("memory --length 0", "argument --length: '0' is not a whole number of at least 1"),
         ("memory --model gpt-3", "GPT-3 is no Llama"),

@@ -8,6 +8,7 @@ from minilora.commands.sizes import add_batch, add_model, model_of, whole_number
 from minilora.commands.table import table
 
 HELP = "count parameters and FLOPs, of one matrix or of a model"
+OF_A_MODEL = ("method", "alpha", "targets", "batch", "length")
 STEPS_AS_LORA = ("lora", "rslora", "lora+", "pissa", "olora")  # the methods whose step multiplies the same matrices as LoRA's
 
 
@@ -18,12 +19,16 @@ def add_arguments(parser):
     add_method(parser, rank=8)
     add_batch(parser)
     add_json(parser)
+    parser.set_defaults(parser=parser)
 
 
 def run(args):
     a_model = args.model is not None or args.config is not None
     if a_model == (args.d is not None or args.k is not None) or (args.d is None) != (args.k is None):
         raise ValueError("count takes --d and --k together, or else --model or --config: name one matrix or one model")
+    ignored = [name for name in OF_A_MODEL if getattr(args, name) != args.parser.get_default(name)]
+    if ignored and not a_model:
+        raise ValueError(f"--{ignored[0]} says nothing about one matrix: leave it out, or name a model")
     result, text = (count_model(args), model_text) if a_model else (count_pair(args.d, args.k, args.rank), pair_text)
     print(json.dumps(result) if args.json else text(result))
 

@@ -32,12 +32,22 @@ def run(args):
     for name, config in models.items():
         if not isinstance(config, Config):
             raise ValueError(f"{name} is no Llama, and what its layers keep is not known here: it can be counted only")
-    plans = sorted((plan(name, config, args, budget) for name, config in models.items()), key=lambda each: each["parameters"])
+    plans, left_out = [], {}
+    for name, config in models.items():
+        try:
+            plans.append(plan(name, config, args, budget))
+        except ValueError as error:  # one of many models may be no place for the method
+            left_out[name] = str(error)
+    if not plans:
+        raise ValueError(next(iter(left_out.values())))
+    plans.sort(key=lambda each: each["parameters"])
     if args.json:
         print(json.dumps({"budget": budget, "batch": args.batch, "length": args.length, "recompute": not args.keep, "models": plans}))
         return
     print(overview(plans, args, budget) if len(plans) > 1 else details(plans[0], args, budget))
     print("\n" + assumptions(args))
+    for name, reason in left_out.items():
+        print(f"left out: {name}: {reason}")
 
 
 def plan(name, config, args, budget):
@@ -47,7 +57,8 @@ def plan(name, config, args, budget):
     method = method_of(args)
     own, trainable, numbers = counting.total(method.shapes(config)), method.count(config), counting.total(config.shapes())
     ways = {"full float32": (numbers, numbers, None, 4), "full bf16": (numbers, numbers, None, 2)}
-    ways |= {f"{method.name} {form}": (own, trainable, form, 4) for form in BASES}
+    if method.name != "full":
+        ways |= {f"{method.name} {form}": (own, trainable, form, 4) for form in BASES}
     result = {"model": name, "parameters": numbers, "method": method.name, "trainable": trainable, "ways": {}}
     for way, arguments in ways.items():
         kept, again = (counting.ledger(config, *arguments, args.batch, args.length, recompute) for recompute in (False, True))
@@ -105,8 +116,10 @@ def assumptions(args):
     """What the numbers rest on."""
     how = "all activations are kept" if args.keep else "each block keeps its input, and is computed again in the backward pass"
     return f"""\
-assumed: AdamW; a number that trains takes 16 bytes in float32 and 8 in bf16 (itself, its gradient, two moments)
-         the adapter is float32 on a frozen base; nf4 is 4.5 bits a number in the layers' matrices, nf4-double 4.127, the rest bf16
-         {how}; 2 bytes each, 4 in full float32
+assumed: AdamW; a number that trains takes 16 bytes in float32 and 8 in bf16 (itself, its gradient,
+         two moments); the adapter is float32 on a frozen base; nf4 is 4.5 bits a number in the
+         layers' matrices, nf4-double 4.127, the rest bf16
+         {how};
+         2 bytes each, 4 in full float32
          attention keeps no probabilities; logits and their gradient are float32
 not in:  what the runtime keeps for itself, temporary arrays, fragmentation: leave room for them"""

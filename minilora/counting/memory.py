@@ -18,14 +18,14 @@ from minilora.quantization import BLOCK, BLOCKS
 
 FLOAT32, BFLOAT16 = 4, 2  # bytes
 FORMATS = ("float32", "bf16", "nf4", "nf4-double")
-UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
+UNITS = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12, "kib": 2**10, "mib": 2**20, "gib": 2**30, "tib": 2**40}
 
 
 def bytes_of(text):
     """ "8GB" -> 8,000,000,000. ValueError for what is no amount of memory."""
     amount = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
     if not amount or amount[2] not in UNITS or float(amount[1]) == 0:
-        raise ValueError(f"{text!r} is no amount of memory: write it as 8GB, 7.5GiB or 500MB")
+        raise ValueError(f"{text!r} is no amount of memory: write it with its unit, as 8GB, 7.5GiB or 500MB")
     return int(float(amount[1]) * UNITS[amount[2]])
 
 
