@@ -205,8 +205,37 @@ def test_a_tensor_in_two_shards_is_refused(folder):
     save_arrays(folder / "second.safetensors", {"model.norm.weight": np.ones(12, np.float32)})
     where = {"a": "model.safetensors", "b": "second.safetensors"}
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": where}))
-    with pytest.raises(ValueError, match="second.safetensors holds once more the tensor model.norm.weight$"):
+    with pytest.raises(ValueError, match="second.safetensors holds once more the tensor model.norm.weight: fetch the folder again$"):
         load_base(folder)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [(1, "has the unexpected tensor model.layers.1.* and 8 more"), (3, "lacks the tensor model.layers.2.* and 8 more")],
+)
+def test_another_number_of_layers_is_refused_with_the_likely_cause(layers, message, folder):
+    write(folder, {**settings(PLAIN), "num_hidden_layers": layers})
+    with pytest.raises(ValueError, match=f"{message}: do config.json and the weights belong together"):
+        load_base(folder)
+
+
+def test_an_adapter_is_no_base(folder):
+    (folder / "config.json").rename(folder / "adapter_config.json")
+    with pytest.raises(FileNotFoundError, match=r"holds an adapter and no model: load its base, and it as an adapter \(--adapter\)"):
+        load_base(folder)
+
+
+def test_a_training_that_was_stopped_is_no_base_yet(tmp_path):
+    (tmp_path / "checkpoint.safetensors").touch()
+    with pytest.raises(FileNotFoundError, match="for a training was stopped in .*: start it once more with --resume, which finishes it"):
+        load_base(tmp_path)
+
+
+def test_a_base_is_not_written_into_a_folder_without_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="an empty name is no folder"):
+        save_base("", PLAIN, weights_of(PLAIN))
+    assert not list(tmp_path.iterdir())
 
 
 def test_pickled_weights_are_refused(folder):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from adapter_files import CONFIG, METHOD, TOKENS, WEIGHTS, Q, change_settings, change_tensors, put, written
 
+from minilora.files.dimensions import read_dimensions
 from minilora.files.peft import DIGEST, PREFIX, load_adapter, save_adapter
 from minilora.files.safetensors import load_arrays
-from minilora.methods import IA3, AdaLoRA, BitFit, DoRA, LoRA, Norms, PiSSA, Prefix, Prompt, VeRA
+from minilora.methods import IA3, AdaLoRA, BitFit, DoRA, GatedPrefix, Houlsby, LastLayers, LoRA, Norms, PiSSA, Prefix, Prompt, VeRA
 from minilora.methods.check import midway
 from minilora.methods.with_copies import WithCopies
 from minilora.transformer import forward
@@ -94,11 +95,59 @@ def test_a_number_that_sixteen_bits_cannot_hold_is_refused_and_the_old_adapter_s
     assert np.array_equal(load_adapter(tmp_path, CONFIG)[1]["model.layers.0.self_attn.q_proj.lora_A"], next(iter(arrays.values())))
 
 
-def test_a_method_that_PEFT_lacks_is_refused_and_the_old_adapter_stays(tmp_path):
+@pytest.mark.parametrize(
+    ("method", "way_out"),
+    [
+        (BitFit(), "keep its `arrays` .*; or train a lora, an ia3 or a prefix"),
+        (Houlsby(), "keep its `arrays`"),
+        (GatedPrefix(), "keep its `arrays`"),
+        (LastLayers(), "merge it, and save the base that results"),
+    ],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_a_method_that_PEFT_lacks_is_refused_with_a_way_out_and_the_old_adapter_stays(method, way_out, tmp_path):
     written(tmp_path)
-    with pytest.raises(ValueError, match="bitfit has no place in PEFT's format: merge it and save the base that results"):
-        save_adapter(tmp_path, CONFIG, BitFit(), {}, "tiny")
+    with pytest.raises(ValueError, match=f"{method.name} has no place in PEFT's format: {way_out}"):
+        save_adapter(tmp_path, CONFIG, method, {}, "tiny")
     assert load_adapter(tmp_path, CONFIG)[0].rank == 2
+
+
+def test_settings_that_cannot_be_written_leave_the_old_adapter(tmp_path):
+    arrays = written(tmp_path)
+    with pytest.raises(TypeError):
+        save_adapter(tmp_path, CONFIG, METHOD, arrays, {"tiny"})
+    assert load_adapter(tmp_path, CONFIG)[0].rank == 2
+
+
+def test_an_adapter_is_not_written_where_a_file_is(tmp_path):
+    (tmp_path / "taken").touch()
+    with pytest.raises(NotADirectoryError, match="taken cannot be a folder, for a file is in the way: choose another name"):
+        written(tmp_path / "taken")
+
+
+def test_a_number_of_NumPy_s_is_written_as_a_number(tmp_path):
+    written(tmp_path, LoRA(np.int64(2), np.float32(6), "q_proj"))
+    assert load_adapter(tmp_path, CONFIG)[0].alpha == 6
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("checkpoint.safetensors", "a training was stopped in .* with --resume, which finishes it"),
+        ("other", "name the folder that holds it"),
+    ],
+)
+def test_a_folder_without_an_adapter_says_what_it_is(name, message, tmp_path):
+    (tmp_path / name).touch()
+    with pytest.raises(FileNotFoundError, match=f"there is no .*adapter_config.json.*{message}"):
+        load_adapter(tmp_path, CONFIG)
+
+
+def test_a_training_that_is_finished_is_no_longer_stopped(tmp_path):
+    written(tmp_path)
+    (tmp_path / "checkpoint.safetensors").touch()
+    with pytest.raises(FileNotFoundError, match="there is no .*/config.json: name the folder that holds it"):
+        read_dimensions(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["adapter_config.json", "adapter_model.safetensors"])

@@ -29,6 +29,8 @@ def read_config(folder):
     Raises FileNotFoundError, or ValueError for a file that is no model's, for one that makes no sense, and for what cannot be run.
     """
     path = Path(folder) / "config.json"
+    if not path.is_file() and (Path(folder) / "adapter_config.json").is_file():
+        raise FileNotFoundError(f"{folder} holds an adapter and no model: load its base, and it as an adapter (--adapter)")
     values = read_json(path)
     kind = values.get("model_type")
     if not isinstance(kind, str) or kind not in MODELS:
@@ -116,8 +118,8 @@ def settings(config):
     }
 
 
-def complain(where, what, names):
-    """ValueError that names the first of `names`, if there are any, and how many more there are."""
+def complain(where, what, names, advice="was it copied as a whole?"):
+    """ValueError that names the first of `names`, if there are any, how many more there are, and what to do."""
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise ValueError(f"{where} {what} {min(names)}{more}")
+        raise ValueError(f"{where} {what} {min(names)}{more}: {advice}")

@@ -14,8 +14,8 @@ import ml_dtypes
 import numpy as np
 
 from minilora.files.architectures import complain, read_config, settings
-from minilora.files.atomic import save_arrays, write_json
-from minilora.files.safetensors import load_arrays
+from minilora.files.atomic import json_bytes, make_folder, write_together
+from minilora.files.safetensors import load_arrays, serialise
 from minilora.files.strict_json import read_json, short
 
 WIDENED = [np.dtype(dtype) for dtype in (np.float16, ml_dtypes.bfloat16, np.float64)]  # to float32; float64 is narrowed
@@ -29,12 +29,11 @@ def turned(name, array):
 
 
 def save_base(folder, config, weights, special=SPECIAL):
-    """Write the folder. config.json, which makes it one, goes first and comes last: a process killed between leaves no mixture of two."""
-    folder, described = Path(folder), settings(config)
+    """Write the folder. ValueError for a Config that no Hugging Face model has."""
+    described = settings(config)
     weights = {name: turned(name, np.asarray(weights[name])) for name in config.shapes()}
-    (folder / "config.json").unlink(missing_ok=True)
-    save_arrays(folder / "model.safetensors", weights, {"format": "pt"})
-    write_json(folder / "config.json", {**described, **special, "dtype": weights["model.norm.weight"].dtype.name})
+    described |= {**special, "dtype": weights["model.norm.weight"].dtype.name}
+    write_together(folder, {"model.safetensors": serialise(weights, {"format": "pt"}), "config.json": json_bytes(described)})
 
 
 def save_model(folder, config, weights, tokenizer=None):
@@ -42,7 +41,7 @@ def save_model(folder, config, weights, tokenizer=None):
     if tokenizer is None:
         save_base(folder, config, weights)
     else:
-        tokenizer.save(folder)
+        tokenizer.save(make_folder(folder))
         save_base(folder, config, weights, tokenizer.special)
 
 
@@ -54,24 +53,35 @@ def load_base(folder):
     """
     folder = Path(folder)
     config = read_config(folder)
+    stored = read_tensors(folder, config)
+    check_tensors(folder, config, stored)
+    return config, {name: turned(name, in_float32(f"{folder}: {name}", stored[name])) for name in config.shapes()}
+
+
+def read_tensors(folder, config):
+    """Name -> array as it lies in the folder's files, without those that no model needs. Raises as load_base for broken files."""
     stored = {}
     for shard in shards(folder):
         arrays, _ = load_arrays(folder / shard)
-        complain(folder / shard, "holds once more the tensor", arrays.keys() & stored.keys())
+        complain(folder / shard, "holds once more the tensor", arrays.keys() & stored.keys(), "fetch the folder again")
         stored |= arrays
     # Old files carry a table of the rotation; some with a tied head carry it all the same.
     passed_over = ["lm_head.weight"] if config.tie_word_embeddings else []
     stored = {name: array for name, array in stored.items() if not name.endswith("rotary_emb.inv_freq") and name not in passed_over}
     if config.num_hidden_layers > len(stored):  # each of them has several tensors, and is named one by one below
         raise ValueError(f"{folder}: config.json asks for {config.num_hidden_layers:,} layers, and there are {len(stored)} tensors in all")
-    shapes = config.shapes()
-    complain(folder, "lacks the tensor", shapes.keys() - stored.keys())
-    complain(folder, "has the unexpected tensor", stored.keys() - shapes.keys())
+    return stored
+
+
+def check_tensors(folder, config, stored):
+    """ValueError unless the tensors of a folder have the names and shapes that its config.json asks for."""
+    shapes, advice = config.shapes(), "do config.json and the weights belong together?"
+    complain(folder, "lacks the tensor", shapes.keys() - stored.keys(), advice)
+    complain(folder, "has the unexpected tensor", stored.keys() - shapes.keys(), advice)
     for name, shape in shapes.items():
         found = turned(name, stored[name]).shape
         if found != shape:
             raise ValueError(f"{folder}: {name} is {found} (in, out) and config.json asks for {shape}: do the two belong together?")
-    return config, {name: turned(name, in_float32(f"{folder}: {name}", stored[name])) for name in shapes}
 
 
 def shards(folder):

@@ -13,10 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from minilora.files.atomic import save_arrays, write_json
+from minilora.files.atomic import json_bytes, write_together
 from minilora.files.peft_settings import method_of, read_settings
 from minilora.files.peft_tensors import PREFIX, check_tensors, without_adapter_name
-from minilora.files.safetensors import digest, load_arrays
+from minilora.files.safetensors import digest, load_arrays, serialise
+from minilora.methods import Method
 
 EMBEDDING = "model.embed_tokens"
 COMMON = {
@@ -58,19 +59,27 @@ def whole_bases(method, config):
 
 
 def save_adapter(folder, config, method, arrays, base_name, dtype=np.float32):
-    """Write the folder. adapter_config.json, which makes it one, goes first and comes last.
+    """Write the folder. What cannot be written leaves the old one as it is.
 
     Raises ValueError for a method that PEFT does not have, and for a number too large for the dtype.
     """
     method, arrays = method.exported(config, arrays)
     if method.peft_type is None:
-        raise ValueError(f"{method.name} has no place in PEFT's format: merge it and save the base that results")
+        raise ValueError(f"{method.name} has no place in PEFT's format: {_way_out(method)}")
     tensors = {key: as_dtype(key, turned(key, arrays[name]), dtype) for name, key in file_names(method, config).items()}
     settings = {"peft_type": method.peft_type, "base_model_name_or_path": base_name, **method.peft_settings(config)}
-    folder = Path(folder)
-    (folder / "adapter_config.json").unlink(missing_ok=True)  # killed in between, this leaves no mixture of two adapters
-    save_arrays(folder / "adapter_model.safetensors", tensors, {"format": "pt", DIGEST: digest(tensors)})
-    write_json(folder / "adapter_config.json", {**COMMON, **settings})
+    files = {
+        "adapter_model.safetensors": serialise(tensors, {"format": "pt", DIGEST: digest(tensors)}),
+        "adapter_config.json": json_bytes({**COMMON, **settings}),
+    }
+    write_together(folder, files)
+
+
+def _way_out(method):
+    """What can be done with an adapter that has no place in PEFT's format."""
+    if type(method).merge is not Method.merge:
+        return "merge it, and save the base that results"
+    return "keep its `arrays` (numpy.savez takes them), from which Adapter(...) makes it again; or train a lora, an ia3 or a prefix"
 
 
 def as_dtype(name, array, dtype):

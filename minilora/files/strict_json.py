@@ -16,7 +16,7 @@ def read_json(path):
     """The settings in a JSON file, name -> value. FileNotFoundError or ValueError, in one line."""
     path = Path(path)
     if not path.is_file():
-        raise FileNotFoundError(f"there is no {path}: name the folder that holds it")
+        raise FileNotFoundError(_why_absent(path))
     try:
         values = parse_json(path.read_bytes())
     except ValueError as error:
@@ -37,6 +37,15 @@ def parse_json(data):
 def short(value):
     """Somebody else's value for an error message: quoted, on one line, and no longer than is useful."""
     return BRIEF.repr(value)
+
+
+def _why_absent(path):
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}: check the name"
+    if (folder / "checkpoint.safetensors").is_file() and not any(folder.glob("*config.json")):
+        return f"there is no {path}, for a training was stopped in {folder}: start it once more with --resume, which finishes it"
+    return f"there is no {path}: name the folder that holds it"
 
 
 def _unique(pairs):
