@@ -109,6 +109,7 @@ def test_a_model(folder, capsys):
         "vocabulary 256, context 32, the head is its own",
         f"{numbers:,} parameters; float32; in model.safetensors",
     ]
+    assert lines[-1] == "whole: the tensors have the names and shapes that config.json asks for (their numbers were not looked at)"
     assert ["gate_proj", "24", "x", "16", "2", "768", "3,072"] in [line.split() for line in lines]
     result = json.loads(run(capsys, folder / "base", "--json")[1])
     assert result["parameters"] == numbers and result["missing"] == result["unexpected"] == [] and result["config"]["hidden_size"] == 16
@@ -122,13 +123,29 @@ def test_a_model_that_lacks_tensors_says_which(folder, capsys):
     save_base(folder / "base", CONFIG, BASE)
     config = json.loads((folder / "base" / "config.json").read_text())
     (folder / "base" / "config.json").write_text(json.dumps({**config, "num_hidden_layers": 3}))
-    assert "missing: model.layers.2.input_layernorm.weight, model.layers.2.mlp.down_proj.weight, " in run(capsys, folder / "base")[1]
+    code, out, _ = run(capsys, folder / "base")
+    assert "missing: model.layers.2.input_layernorm.weight, model.layers.2.mlp.down_proj.weight, " in out
+    assert code == 1 and out.splitlines()[-1].startswith(f"not whole: {folder}/base lacks the tensor model.layers.2.input_layernorm.weight")
+
+
+def test_a_model_whose_shapes_are_others_is_not_whole(folder, capsys):
+    config = json.loads((folder / "base" / "config.json").read_text())
+    (folder / "base" / "config.json").write_text(json.dumps({**config, "intermediate_size": 12}))
+    code, out, _ = run(capsys, folder / "base")
+    line = "model.layers.0.mlp.gate_proj.weight is (16, 24) (in, out) and config.json asks for (16, 12): do the two belong together?"
+    assert code == 1 and out.splitlines()[-1] == f"not whole: {folder}/base: {line}"
+    assert json.loads(run(capsys, folder / "base", "--json")[1])["fault"] == f"{folder}/base: {line}"
+
+
+def test_a_base_to_check_a_model_against_is_refused(folder, capsys):
+    code, out, err = run(capsys, folder / "base", "--base", "stories-base")
+    assert code == 2 and out == "" and "holds a model, and --base is what an adapter is checked against: leave it out" in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "there is no nowhere/adapter_config.json: name the folder that holds it"),
+        (["nowhere"], "there is no folder nowhere: check the name"),
         (["{}"], "there is no {}/adapter_config.json, but one in {}/adapter: name that folder"),
         (["{}/adapter", "--base", "gone"], "there is no base gone: name one of the package, or a Hugging Face folder"),
     ],

@@ -21,10 +21,13 @@ def run(args):
 
     found = find(str(args.folder))
     if found and (found / "config.json").is_file() and not (found / "adapter_config.json").is_file():
+        if args.base is not None:
+            raise ValueError(f"{args.folder} holds a model, and --base is what an adapter is checked against: leave it out")
         result, text = inspect_base(found), base_text
     else:
         result, text = inspect_adapter(args.folder, args.base), adapter_text
     print(json.dumps(result) if args.json else text(result))
+    return 1 if result.get("fault") else 0
 
 
 def inspect_adapter(folder, base=None):
@@ -73,20 +76,25 @@ def product_norm(A, B):
 
 
 def inspect_base(folder):
-    """What a model's folder holds, without reading its numbers. ValueError for a model that cannot be run here, or a broken file."""
+    """What a model's folder holds, without reading its numbers, and what is wrong with its tensors: `fault`, None if nothing is.
+
+    ValueError for a model that cannot be run here, or a broken file.
+    """
     from minilora import counting
     from minilora.files.architectures import read_config
-    from minilora.files.huggingface import shards
-    from minilora.files.safetensors import load_arrays
+    from minilora.files.huggingface import check_tensors, read_tensors, shards
 
     config = read_config(folder)
-    files = {name: load_arrays(folder / name)[0] for name in shards(folder)}
-    stored = {name: array for arrays in files.values() for name, array in arrays.items()}
-    shapes = config.shapes()
+    stored, shapes, fault = read_tensors(folder, config), config.shapes(), None
+    try:
+        check_tensors(folder, config, stored)
+    except ValueError as error:
+        fault = str(error)
     return {
         **{"kind": "model", "folder": str(folder), "config": vars(config) | {"rope_scaling": str(config.rope_scaling)}},
         "parameters": counting.total(shapes),
-        "files": sorted(files),
+        "files": shards(folder),
+        "fault": fault,
         "missing": sorted(shapes.keys() - stored.keys()),
         "unexpected": sorted(stored.keys() - shapes.keys()),
         "tensors": tensors_of(stored),
@@ -155,7 +163,9 @@ def base_text(result):
         for kind, tensors in grouped(result).items()
     ]
     rows.append(("total", "", f"{len(result['tensors']):,}", *(f"{count:,}" for count in sums(result["tensors"]))))
-    return "\n".join([*lines, "", table(("tensor, as in the file", "shape", "tensors", "numbers", "bytes"), rows)])
+    whole = "whole: the tensors have the names and shapes that config.json asks for (their numbers were not looked at)"
+    verdict = f"not whole: {result['fault']}" if result["fault"] else whole
+    return "\n".join([*lines, "", table(("tensor, as in the file", "shape", "tensors", "numbers", "bytes"), rows), "", verdict])
 
 
 def sums(tensors):
