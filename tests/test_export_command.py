@@ -159,6 +159,19 @@ def test_what_cannot_be_exported_is_one_line_and_nothing_is_written(method, opti
     assert not (folder / "out").exists()
 
 
+@pytest.mark.parametrize(("options", "role"), [([], "--adapter"), (["--merge"], "--base")])
+def test_the_line_to_try_can_be_pasted(options, role, folder, capsys):
+    out = folder / "my $adapter"
+    assert cli.main(["export", str(folder / "adapter"), "--out", str(out), *options]) == 0
+    assert f"  minilora generate {role} '{out}'\n" in capsys.readouterr().out
+
+
+def test_a_file_in_the_way_is_one_line(folder, capsys):
+    (folder / "out").touch()
+    code, out, err = run(capsys, folder)
+    assert code == 2 and err == f"minilora: {folder}/out cannot be a folder, for a file is in the way: choose another name\n"
+
+
 def test_a_folder_that_holds_something_is_left_alone(folder, capsys):
     run(capsys, folder)
     before = (folder / "out" / "adapter_model.safetensors").read_bytes()

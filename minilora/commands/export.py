@@ -1,5 +1,6 @@
 """`minilora export`: write an adapter again for those who read it: in another dtype, with its scale baked in, or merged into its base."""
 
+from shlex import quote
 from types import SimpleNamespace
 
 from minilora.commands.options import path
@@ -61,7 +62,7 @@ def merged(adapter, base, out, dtype):
         lines.append(f"rounding to {dtype} moves these arrays by {(lost / update) ** 0.5:.2%} of the update (by norm)")
     lines += [
         f'read by: transformers, AutoModelForCausalLM.from_pretrained("{out}"), and all that read its folders',
-        f"         minilora generate --base {out}",
+        f"         minilora generate --base {quote(str(out))}",
     ]
     return "\n".join(lines)
 
@@ -92,7 +93,7 @@ def readers(method, config, out):
     """Who reads an adapter that is written so, and who does not."""
     from minilora.methods import LoRA, Method
 
-    lines = [f'read by: PEFT, PeftModel.from_pretrained(model, "{out}")', f"         minilora generate --adapter {out}"]
+    lines = [f'read by: PEFT, PeftModel.from_pretrained(model, "{out}")', f"         minilora generate --adapter {quote(str(out))}"]
     if type(method) is not LoRA:
         way_out = "" if type(method).merge is Method.merge else "; --merge is for them"
         return [*lines, f"not by:  vLLM and llama.cpp, which know plain lora alone and not {method.name}{way_out}"]
