@@ -33,7 +33,7 @@ def init(d, k, r, rng, scheme="uniform", dtype=np.float32):
 def scale(alpha, r, rslora=False):
     """The factor s: alpha / r (Hu et al. 2021, section 4.1), or alpha / sqrt(r) (rsLoRA, arXiv 2312.03732). ValueError unless s > 0."""
     if not 0 < alpha < np.inf:
-        raise ValueError(f"alpha {alpha} must be above 0: the update is scaled by alpha / r, and 1 or 2 is usual for that")
+        raise ValueError(f"alpha {alpha} must be above 0 and finite: the update is scaled by alpha / r, and 1 or 2 is usual for that")
     return float(alpha / np.sqrt(r) if rslora else alpha / r)
 
 

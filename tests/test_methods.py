@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minilora import gradcheck, ops
-from minilora.methods import LoRA
+from minilora.methods import LoftQ, LoRA
 from minilora.methods.check import check_method, midway, tiny_model
 from minilora.methods.targets import modules, resolve
 from minilora.transformer import forward, loss
@@ -107,7 +107,6 @@ def test_the_embedding_starts_with_A_zero_and_B_random():
         (LoRA(targets="q_porj"), False, "'q_porj' matches no module; the closest is 'q_proj'"),
         (LoRA(targets=("q_proj", "nope")), False, "'nope' matches no module"),
         (LoRA(targets="lm_head"), True, "would untie"),
-        (LoRA(rank=0), False, "rank 0 is outside 1..12"),
         (LoRA(rank=13), False, "rank 13 is outside 1..12"),
     ],
 )
@@ -115,6 +114,21 @@ def test_bad_dials_are_refused(method, tied, message):
     config, weights, _, _ = tiny_model(tied)
     with pytest.raises(ValueError, match=message):
         method.init(config, weights, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("rank", [0, 2.5, "4", True, None])
+def test_a_rank_that_is_no_whole_number_is_refused_where_it_is_given(rank):
+    with pytest.raises(ValueError, match=f"rank is {rank!r}: give a whole number of at least 1"):
+        LoRA(rank=rank)
+
+
+def test_a_rank_of_NumPy_s_is_an_int():
+    assert type(LoRA(rank=np.arange(3)[2]).rank) is int
+
+
+def test_loftq_is_checked_on_a_quantised_base():
+    rows = check_method(LoftQ(rank=2, alpha=6, targets="q_proj"), OPS)
+    assert all(row["ok"] for row in rows), "\n" + gradcheck.table(rows)
 
 
 def test_a_rank_above_break_even_is_warned_about():

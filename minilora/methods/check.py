@@ -3,6 +3,8 @@
 import numpy as np
 
 from minilora import gradcheck, layers
+from minilora.methods.loftq import LoftQ
+from minilora.quantization import quantize
 from minilora.transformer import Config, model
 
 
@@ -38,6 +40,8 @@ def check_method(method, ops=None, tied=False):
     A method with a detached quantity keeps its sites, and with them that quantity, while the differences are taken.
     """
     config, weights, tokens, targets = tiny_model(tied)
+    if isinstance(method, LoftQ):  # which starts from what quantising lost
+        weights = quantize(weights, keep=True)
     arrays = midway(method, config, weights)
     kept = bind(method, config, arrays, ops)
 

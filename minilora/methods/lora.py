@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, fields
 import numpy as np
 
 from minilora import layers, lowrank
+from minilora.counting import whole
 from minilora.methods.base import Method
 from minilora.methods.patterns import matches_end
 from minilora.methods.targets import by_pattern, from_peft_targets, modules, resolve, shortest
@@ -74,6 +75,9 @@ class LoRA(Method):
     alpha_pattern: dict = field(default_factory=dict)
 
     name = "lora"
+
+    def __post_init__(self):
+        object.__setattr__(self, "rank", whole("rank", self.rank))  # np.arange gives numbers that are not Python's own
 
     def ranks(self, config):
         """Adapted module -> its rank. Raises ValueError for a target that matches nothing or a rank that does not fit."""
