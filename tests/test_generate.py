@@ -44,6 +44,12 @@ def test_bad_sampling_dials_are_refused(dials):
         sample(np.zeros((1, 3)), np.random.default_rng(0), **dials)
 
 
+@pytest.mark.parametrize("temperature", [0, 1])
+def test_logits_that_are_not_finite_are_refused(temperature):
+    with pytest.raises(ValueError, match="the logits are not finite, and no token can be drawn: is alpha too large, or did the training"):
+        sample(np.array([[0, np.nan, 1]]), np.random.default_rng(0), temperature)
+
+
 @pytest.mark.parametrize(("length", "message"), [(0, "prompt is empty"), (17, "prompt has 17 tokens and the context 16")])
 def test_a_prompt_that_cannot_be_continued_is_refused(length, message):
     config, weights, _, _ = tiny_model()

@@ -35,10 +35,12 @@ def sample(logits, rng, temperature=1.0, top_k=0, top_p=1.0, ops=None):
     """Draw a token for each row of logits (batch, V) -> (batch,).
 
     temperature 0 takes the likeliest. top_k keeps the k likeliest (0: all); top_p the likeliest whose probabilities sum to p
-    (Holtzman et al. 2020, arXiv 1904.09751). Raises ValueError for values out of range.
+    (Holtzman et al. 2020, arXiv 1904.09751). Raises ValueError for values out of range, and for logits that are not finite.
     """
     if not temperature >= 0 or top_k < 0 or not 0 < top_p <= 1:
         raise ValueError(f"temperature {temperature} and top_k {top_k} must be at least 0, and top_p {top_p} in 0 < p <= 1")
+    if not np.isfinite(logits).all():
+        raise ValueError("the logits are not finite, and no token can be drawn: is alpha too large, or did the training diverge?")
     if temperature == 0:
         return logits.argmax(axis=-1)
     u = rng.random(len(logits))  # (batch,)
