@@ -9,14 +9,18 @@ A Base is never changed: its arrays are marked read-only, and an adapter is a ha
 naming another one.
 """
 
+import warnings
 from dataclasses import dataclass, field, replace
+from os.path import abspath
 from pathlib import Path
 
 import numpy as np
 
 from minilora import ops
-from minilora.adapters.adapter import Adapter, read_adapter
+from minilora.adapters.adapter import Adapter, read_adapter, refuse_name
+from minilora.counting import whole
 from minilora.files import huggingface, peft
+from minilora.files.strict_json import short
 from minilora.files.tokenizer import Tokenizer, read_tokenizer
 from minilora.methods import Full, Method
 from minilora.quantization import quantize
@@ -78,12 +82,13 @@ class Base:
         if count < 1 or seed < 0 or (length is not None and length < 1):
             raise ValueError(f"count {count} and length {length} must be at least 1, and seed {seed} at least 0")
         tokens = self.encode(prompt)
-        context = self.config.max_position_embeddings - (adapter.method.positions if adapter else 0)
+        method, arrays = self._parts(adapter)
+        context = self.config.max_position_embeddings - method.positions
         room = context - len(tokens)
         if room < 1:
             raise ValueError(f"the prompt has {len(tokens)} tokens and the context {context}: shorten the prompt")
         rows = np.tile(tokens, (count, 1))  # (count, T)
-        sites = self._sites(adapter)
+        sites = method.sites(self.config, arrays, ops.choose())
         stop = ord("\n") if self.tokenizer is None else self.tokenizer.stop
         most = min(length or USUAL_LENGTH, room)
         out = generate(self.config, self.weights, rows, most, sites, seed, temperature, top_k, top_p, stop)
@@ -92,8 +97,8 @@ class Base:
 
     def held_out_loss(self, corpus, adapter=None, rows=64):
         """The loss on a corpus's held-out text -> nats a token, and how far that is above the generator's own (None if unknown)."""
-        corpus = self.corpus(corpus)
-        method, arrays = (adapter.method, adapter.arrays) if adapter else (Method(), {})
+        corpus, rows = self.corpus(corpus), whole("rows", rows)
+        method, arrays = self._parts(adapter)
         inputs, targets = corpus.held_out(rows, self.config.max_position_embeddings - method.positions)  # (rows, T) each
         with workers(2) as pool:
             loss = evaluate(pool, self.config, self.weights, method, arrays, ops.choose(), inputs, targets)
@@ -104,12 +109,14 @@ class Base:
         """Write a Hugging Face folder (config.json, model.safetensors, and tokenizer.json where it has one)."""
         huggingface.save_model(folder, self.config, self.weights, self.tokenizer)
 
-    def _sites(self, adapter):
+    def _parts(self, adapter):
+        """The method and the arrays of an adapter, or of none. ValueError for one that does not fit, and for one that is only named."""
         if adapter is None:
-            return Method().sites(self.config, {}, ops.choose())
+            return Method(), {}
+        refuse_name(adapter, "load_adapter(folder, base)")
         if adapter.config != self.config:
             raise ValueError(f"the adapter was trained on {adapter.base_name}, whose shape differs from {self.name}'s: load that base")
-        return adapter.method.sites(self.config, adapter.arrays, ops.choose())
+        return adapter.method, adapter.arrays
 
 
 def find(name):
@@ -133,6 +140,11 @@ def finetune(base, method, corpus, folder=None, resume=False, progress=True, num
 
     With a `folder`, checkpoints are kept in it, from which `resume=True` goes on. The result does not depend on `num_workers`.
     """
+    refuse_name(base, "load(name)")
+    if not isinstance(method, Method):
+        raise ValueError(f"{short(method)} is not a method with its dials: make one, as LoRA(rank=4)")
+    if not method.shapes(base.config):
+        raise ValueError(f"{method.name} has no targets, so that nothing would train: name some, as targets='all-linear'")
     recipe = Recipe(**{"learning_rate": method.learning_rate, **recipe})
     run = train(base.config, base.weights, method, base.corpus(corpus), recipe, ops.choose(), folder, resume, num_workers, progress)
     return Adapter(method, run.arrays, base.config, base.name, run.log, base.tokenizer)
@@ -155,5 +167,15 @@ def load_base_of(folder):
 
 
 def load_adapter(folder, base=None):
-    """The adapter in a PEFT folder, for a base (by default the one that the folder names). Raises ValueError where they do not fit."""
-    return read_adapter(folder, base or load_base_of(folder))
+    """The adapter in a PEFT folder, for a base (by default the one that the folder names). Raises ValueError where they do not fit.
+
+    Warns of a base that has another name than the folder's.
+    """
+    if base is None:
+        return read_adapter(folder, load_base_of(folder))
+    refuse_name(base, "load(name)")
+    adapter = read_adapter(folder, base)
+    named = peft.read_settings(folder).get("base_model_name_or_path")
+    if named and abspath(named) != abspath(base.name):
+        warnings.warn(f"{folder} was trained on {short(named)} and is loaded for {base.name}: are they the same?", stacklevel=2)
+    return adapter

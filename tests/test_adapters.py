@@ -98,7 +98,7 @@ def test_adapters_come_from_the_disk_and_go_while_the_base_stays(tmp_path):
     assert np.allclose(logits(bank), wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())  # the file is in float32
     bank.detach("read")
     assert list(bank.adapters) == ["one"] and bank.active is None
-    with pytest.raises(FileNotFoundError, match="name the folder that holds it"):
+    with pytest.raises(FileNotFoundError, match="there is no folder .*missing: check the name"):
         bank.load("missing", tmp_path / "missing")
 
 
@@ -184,6 +184,7 @@ def test_adding_the_factors_is_not_adding_the_updates():
     ("act", "message"),
     [
         (lambda bank: bank.attach("one", ONE), "there is an adapter 'one' already"),
+        (lambda bank: bank.attach("two", "folder"), r"'folder' is a name, and what .*: load_adapter\(folder, base\) first"),
         (
             lambda bank: bank.attach("odd", SimpleNamespace(config=None, base_name="large")),
             "'odd' was trained on large, whose shape differs",

@@ -1,5 +1,7 @@
 """The front door: load, finetune, generate, save and load again; and what it says to bad input."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from small_run import BASE, CONFIG, METHOD, TEXT
@@ -72,6 +74,42 @@ def test_an_adapter_that_does_not_say_its_base_must_be_told(adapter, tmp_path):
     ml.Adapter(adapter.method, adapter.arrays, adapter.config, "").save(tmp_path / "adapter")
     with pytest.raises(ValueError, match="adapter does not say what base it is for: load one and name it"):
         ml.load_adapter(tmp_path / "adapter")
+
+
+def test_a_base_of_another_name_is_noted(base, adapter, tmp_path):
+    adapter.save(tmp_path / "adapter")
+    other = replace(base, name="other")
+    with pytest.warns(UserWarning, match="adapter was trained on '.*small' and is loaded for other: are they the same"):
+        ml.load_adapter(tmp_path / "adapter", other)
+
+
+def test_a_base_under_another_path_to_it_is_not_noted(base, adapter, tmp_path, monkeypatch):
+    adapter.save(tmp_path / "adapter")
+    monkeypatch.chdir(tmp_path)
+    assert ml.load_adapter("adapter", ml.load("small")).base_name == "small"
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda base: base.generate("12", adapter="run"), r"'run' is a name, and what it names is wanted here: load_adapter\(folder, base"),
+        (lambda base: base.held_out_loss("pydoc", adapter="run"), r"load_adapter\(folder, base\) first"),
+        (lambda base: base.held_out_loss("pydoc", rows=0), "rows is 0: give a whole number of at least 1"),
+        (lambda base: ml.load_adapter("run", "small"), r"'small' is a name, and what it names is wanted here: load\(name\) first"),
+        (lambda base: ml.finetune("small", METHOD, "pydoc"), r"'small' is a name, and what it names is wanted here: load\(name\) first"),
+        (lambda base: ml.finetune(base, ml.LoRA, "pydoc"), r"LoRA'> is not a method with its dials: make one, as LoRA\(rank=4\)"),
+        (lambda base: ml.finetune(base, "lora", "pydoc"), r"'lora' is not a method with its dials: make one, as LoRA\(rank=4\)"),
+        (lambda base: ml.finetune(base, ml.LoRA(targets=()), "pydoc"), "lora has no targets, so that nothing would train: name some"),
+    ],
+)
+def test_what_stands_in_the_place_of_something_else_is_refused_in_one_line(act, message, base):
+    with pytest.raises(ValueError, match=message):
+        act(base)
+
+
+def test_the_held_out_loss_with_an_adapter_of_another_shape_is_refused(adapter):
+    with pytest.raises(ValueError, match="whose shape differs from stories-base's"):
+        ml.load("stories-base").held_out_loss("stories", adapter, rows=1)
 
 
 def test_an_adapter_of_another_shape_is_refused(adapter):

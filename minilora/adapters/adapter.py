@@ -1,6 +1,7 @@
 """An adapter: a method, its trained arrays, and what it was trained on. It is a value: nothing here changes one."""
 
 from dataclasses import dataclass, field, replace
+from os import PathLike
 
 from minilora.files import huggingface, peft
 from minilora.files.tokenizer import Tokenizer
@@ -30,6 +31,12 @@ class Adapter:
         """A new Base with the update added to its weights: it costs what the base costs. Raises ValueError where a method cannot merge."""
         weights = self.method.merge(base.config, base.weights, self.arrays)
         return replace(base, name=f"{base.name}+{self.method.name}", weights=weights)
+
+
+def refuse_name(value, advice):
+    """ValueError for the name of a folder in the place of what is in it."""
+    if isinstance(value, str | PathLike):
+        raise ValueError(f"{str(value)!r} is a name, and what it names is wanted here: {advice} first")
 
 
 def read_adapter(folder, base):
