@@ -7,11 +7,12 @@ import threading
 
 import numpy as np
 import pytest
-from small_run import BASE, CONFIG, CORPUS, METHOD, disturbed, in_memory, on_disk, run
+from small_run import BASE, CONFIG, CORPUS, METHOD, TEXT, disturbed, in_memory, on_disk, run
 
 from minilora import ops
 from minilora.adamw import adamw_step
-from minilora.methods import AdaLoRA, Full, LoRA, LoRAPlus
+from minilora.files.atomic import save_arrays
+from minilora.methods import AdaLoRA, Full, LoRA, LoRAPlus, Prompt
 from minilora.methods.check import midway, tiny_model
 from minilora.training import corpora
 from minilora.training.gradients import evaluate, step_gradients, workers
@@ -157,7 +158,7 @@ def test_a_byte_that_never_comes_keeps_its_embedding():
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_leaves_a_checkpoint_from_which_the_run_ends_in_the_same_bits(tmp_path, unbroken, at, number):
     before = signal.getsignal(number)
-    with pytest.raises(KeyboardInterrupt, match=f"stopped after step {at}; it is kept in .*checkpoint.safetensors"):
+    with pytest.raises(KeyboardInterrupt, match=f"stopped after step {at}; it is kept in .*checkpoint.safetensors, from which --resume"):
         run(tmp_path, method=signalled(at, number))
     assert signal.getsignal(number) is before
     assert on_disk(tmp_path)["step"] == at
@@ -194,20 +195,55 @@ def test_a_run_in_another_thread_trains_without_the_signals(unbroken):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"steps": 7}, "its recipe.steps is 6, not 7"),
-        ({"seed": 1}, "its recipe.seed is 0, not 1"),
-        ({"method": LoRA(rank=3, alpha=6, dropout=0.2)}, "its method.rank is 2, not 3"),
+        ({"steps": 7}, "its steps is 6, not 7"),
+        ({"learning_rate": 0.1}, "its learning rate is 0.01, not 0.1"),
+        ({"method": LoRA(rank=3, alpha=9, dropout=0.2), "seed": 1}, "its rank is 2, not 3, its alpha is 6, not 9, its seed is 0, not 1"),
         ({"method": Full()}, "its method is lora, not full"),
-        ({"corpus": corpora.from_text("letters", "abc " * 300)}, "its corpus is counting, not letters"),
-        ({"base": {**BASE, "model.norm.weight": 2 * BASE["model.norm.weight"]}}, "its base is [0-9a-f]{64}, not [0-9a-f]{64}"),
+        ({"corpus": corpora.from_text("letters", TEXT)}, "its corpus is counting, not letters"),
+        ({"corpus": corpora.from_text("counting", TEXT[::-1])}, "its text is another"),
+        ({"base": {**BASE, "model.norm.weight": 2 * BASE["model.norm.weight"]}}, "its base is another"),
     ],
 )
 def test_the_checkpoint_of_another_run_is_refused(tmp_path, changes, message):
     run(tmp_path, steps=6)
     kept = on_disk(tmp_path)
-    with pytest.raises(ValueError, match=message + "; resume with the same settings, or choose another folder"):
+    with pytest.raises(ValueError, match="another run: " + message + "; resume with the same settings, or choose another folder"):
         run(tmp_path, resume=True, **changes)
     assert on_disk(tmp_path) == kept
+
+
+def test_a_checkpoint_that_does_not_say_of_what_run_it_is_is_refused(tmp_path):
+    save_arrays(tmp_path / "checkpoint.safetensors", BASE)
+    with pytest.raises(ValueError, match="checkpoint.safetensors is of another run; resume with the same settings"):
+        run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "way_on"),
+    [("adapter_config.json", "$"), ("checkpoint.safetensors", r", or go on from its checkpoint with --resume \(resume=True\)$")],
+)
+def test_a_folder_that_holds_something_is_refused_before_any_work(tmp_path, name, way_on):
+    (tmp_path / name).write_text("dear")
+    with pytest.raises(ValueError, match="is not empty, and what is in it could be written over: name a new folder" + way_on):
+        run(tmp_path, length=33)  # which would be refused next
+    assert (tmp_path / name).read_text() == "dear"
+
+
+def test_what_a_killed_process_was_writing_is_not_in_the_way(tmp_path):
+    (tmp_path / ".checkpoint.safetensors.partial").touch()
+    run(tmp_path)
+    assert on_disk(tmp_path)["step"] == 6
+
+
+def test_there_is_nothing_to_resume_from_without_a_folder():
+    with pytest.raises(ValueError, match="there is no folder to resume from: name that of the run, or leave out resume"):
+        run(resume=True)
+
+
+def test_a_folder_without_a_run_is_not_made_by_resuming(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        run(tmp_path / "new", resume=True)
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_checkpoint_that_is_none_is_refused(tmp_path):
@@ -234,22 +270,22 @@ def poisoned(at, method):
 @pytest.mark.parametrize(
     ("at", "message", "good"),
     [
-        (1, "the loss at step 2 is nan and the gradient's norm nan", 0),
         (4, "the held-out loss after step 4 is nan", 2),
         (5, "the loss at step 6 is nan and the gradient's norm nan", 4),
     ],
 )
 def test_a_loss_that_is_not_finite_stops_the_run_at_the_last_good_state(tmp_path, method, at, message, good):
-    advice = f": try a learning rate below 0.01 or a longer warm-up; the last good state, of step {good}, is in .*checkpoint.safetensors"
+    advice = f": try a learning rate below 0.01 or a longer warm-up, in a new folder; the last good state, of step {good}, is in .*tensors"
     with pytest.raises(Diverged, match=message + advice):
         run(tmp_path, method=poisoned(at, method))
     assert on_disk(tmp_path)["step"] == good
     assert in_memory(run(tmp_path, resume=True, method=method)) == in_memory(run(method=method))
 
 
-def test_a_learning_rate_that_is_too_high_is_said_in_words():
-    with pytest.raises(Diverged, match="try a learning rate below 1e.30 or a longer warm-up; the last good state, of step 0, was not kept"):
-        run(learning_rate=1e30)
+def test_a_learning_rate_that_is_too_high_is_said_in_words_and_leaves_the_folder_free(tmp_path):
+    with pytest.raises(Diverged, match="try a learning rate below 1e.30 or a longer warm-up$"):
+        run(tmp_path, learning_rate=1e30)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_bar_shows_the_loss_the_speed_and_the_time_that_is_left(capsys, tmp_path):
@@ -265,8 +301,9 @@ def test_the_bar_shows_the_loss_the_speed_and_the_time_that_is_left(capsys, tmp_
     ("changes", "message"),
     [
         *[({name: 0}, f"{name} is 0, it must be at least 1") for name in ("steps", "batch", "length", "accumulation", "shards")],
+        *[({"steps": steps}, f"steps is {steps!r}, it must be a whole number") for steps in (2.5, "5")],
         *[({name: -1}, f"{name} is -1, it must be at least 0") for name in ("warmup", "weight_decay", "seed")],
-        *[({"learning_rate": rate}, f"learning rate {rate} must be above 0") for rate in (0, -1.0, math.nan, math.inf)],
+        *[({"learning_rate": rate}, f"learning rate {rate} must be above 0 and finite") for rate in (0, -1.0, math.nan, math.inf)],
         *[({"clip": limit}, f"clip is {limit} and beta2 0.99: the one must be above 0") for limit in (0, math.nan)],
         ({"beta2": 1.0}, "beta2 1.0: the one must be above 0, the other in 0 <= beta2 < 1"),
         ({"batch": 3, "shards": 2, "accumulation": 2}, "a batch of 3 rows cannot be cut into 2 x 2 shards: enlarge the batch"),
@@ -280,7 +317,10 @@ def test_a_recipe_that_makes_no_sense_is_refused(changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"length": 33}, "length is 33, and the context has room for 32 tokens: choose a smaller length"),
+        ({"length": 33}, "length is 33, and the context has room for 32 tokens: choose 32 or less"),
+        ({"length": 30, "method": Prompt(length=4)}, r"room for 28 tokens \(of 32; prompt takes 4\): choose 28 or less"),
+        ({"method": Prompt(length=32)}, "prompt takes 32 tokens and the context has 32, which leaves none: give it fewer"),
+        ({"num_workers": 0}, "num_workers is 0, it must be at least 1"),
         ({"corpus": corpora.from_text("word", "pond")}, "word: a row takes 16 characters and there are 4 to train on: give it 17"),
         ({"corpus": corpora.from_text("word", "ponderous"), "length": 8}, "word has 9 characters, and a tenth is to be held out"),
         *[({"method": LoRA(rank=2, alpha=alpha)}, f"alpha {alpha} must be above 0") for alpha in (0, -2, math.nan, math.inf)],

@@ -6,14 +6,39 @@ drawn afresh for each step from (seed, step), so the step is the random state an
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 from minilora.files.atomic import save_arrays
 from minilora.files.safetensors import digest, load_arrays
+
+DIGESTS = ("base", "text")  # in a description, of what is too large to stand there
+
+
+def place(folder, resume):
+    """The file for a run's checkpoint in a folder, None if there is no folder. What the folder holds already is not written over.
+
+    Raises ValueError for a folder with anything in it, but for hidden files, as a process that was killed while writing may leave;
+    where the run is to be resumed, FileNotFoundError for one without a checkpoint.
+    """
+    if folder is None:
+        if resume:
+            raise ValueError("there is no folder to resume from: name that of the run, or leave out resume")
+        return None
+    folder = Path(folder)
+    path = folder / "checkpoint.safetensors"
+    if resume and not path.is_file():
+        raise FileNotFoundError(f"there is no checkpoint {path} to resume from: name the folder of the run, or begin anew")
+    if not resume and folder.is_dir() and any(not file.name.startswith(".") for file in folder.iterdir()):
+        way_on = ", or go on from its checkpoint with --resume (resume=True)" if path.is_file() else ""
+        raise ValueError(f"{folder} is not empty, and what is in it could be written over: name a new folder{way_on}")
+    return path
 
 
 def describe(method, recipe, corpus, base):
     """What a run was asked to do, as flat plain data."""
     asked = {"method": method.name, "corpus": corpus.name, "base": digest(base)}
+    if hasattr(corpus, "data"):  # a text: under the same name there may be another one tomorrow
+        asked["text"] = digest({"data": corpus.data})
     for part, settings in (("method", method), ("recipe", recipe)):
         asked |= {f"{part}.{name}": value for name, value in asdict(settings).items()}
     return json.loads(json.dumps(asked))  # as it will be read again: tuples become lists
@@ -27,18 +52,22 @@ def save(path, run, description):
 
 
 def restore(path, run, description):
-    """Fill `run` from the file. Raises FileNotFoundError, or ValueError where the file belongs to another run: nothing is changed then."""
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no checkpoint {path} to resume from: name the folder of the run, or begin anew")
+    """Fill `run` from the file. Raises ValueError, naming all that differs, where it belongs to another run: nothing is changed then."""
     tensors, metadata = load_arrays(path)
     stored = json.loads(metadata.get("run", "{}"))
-    for key in sorted(stored.keys() | description.keys()):
-        if stored.get(key) != description.get(key):
-            raise ValueError(
-                f"{path} is of another run: its {key} is {stored.get(key)}, not {description.get(key)}; "
-                "resume with the same settings, or choose another folder"
-            )
+    if stored != description:
+        shared = [key for key in stored if key in description]  # two methods have different dials
+        found = [_difference(key, stored[key], description[key]) for key in shared if stored[key] != description[key]]
+        its = f": its {', its '.join(found)}" if found else ""
+        raise ValueError(f"{path} is of another run{its}; resume with the same settings, or choose another folder")
     for name, array in run.arrays.items():
         array[...] = tensors[f"array.{name}"]
     run.m[...], run.v[...] = tensors["adamw.first"], tensors["adamw.second"]
     run.step, run.log = int(metadata["step"]), json.loads(metadata["log"])
+
+
+def _difference(key, stored, asked):
+    """One thing in which two runs differ, by the name that its option has."""
+    if key in DIGESTS:
+        return f"{key} is another"
+    return f"{key.rpartition('.')[2].replace('_', ' ')} is {stored}, not {asked}"

@@ -9,7 +9,8 @@ import signal
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from numbers import Integral
 
 import numpy as np
 from tqdm.auto import tqdm
@@ -40,12 +41,15 @@ class Recipe:
     seed: int = 0
 
     def __post_init__(self):
+        for dial in fields(self):
+            if dial.type is int and not isinstance(getattr(self, dial.name), Integral):
+                raise ValueError(f"{dial.name} is {getattr(self, dial.name)!r}, it must be a whole number")
         ones = ("steps", "batch", "length", "accumulation", "shards", "evaluate_every", "held_out")
         for name, least in {**dict.fromkeys(ones, 1), **dict.fromkeys(("warmup", "weight_decay", "seed"), 0)}.items():
             if not getattr(self, name) >= least:
                 raise ValueError(f"{name} is {getattr(self, name)}, it must be at least {least}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise ValueError(f"learning rate {self.learning_rate} must be above 0: 1e-2 suits LoRA here, 1e-3 full fine-tuning")
+            raise ValueError(f"learning rate {self.learning_rate} must be above 0 and finite: 1e-2 suits LoRA here, 1e-3 full fine-tuning")
         if not (self.clip > 0 and 0 <= self.beta2 < 1):
             raise ValueError(f"clip is {self.clip} and beta2 {self.beta2}: the one must be above 0, the other in 0 <= beta2 < 1")
         if self.batch < self.accumulation * self.shards:
@@ -68,14 +72,6 @@ class Run:
     v: np.ndarray
     step: int = 0
     log: list = field(default_factory=list)  # rows: step, loss, held_out, excess (nats a character), seconds (a step)
-
-    def state(self):
-        return {name: array.copy() for name, array in self.arrays.items()}, self.m.copy(), self.v.copy(), self.step
-
-    def go_back(self, state):
-        arrays, self.m[:], self.v[:], self.step = state
-        for name, array in arrays.items():
-            self.arrays[name][...] = array
 
 
 def start(method, arrays):
@@ -106,20 +102,27 @@ def until_interrupted():
 
 def room(config, method, recipe):
     """The tokens of the context that are left for text. ValueError for rows that are longer."""
-    left = config.max_position_embeddings - method.positions
+    context = config.max_position_embeddings
+    left = context - method.positions
+    if left < 1:
+        raise ValueError(f"{method.name} takes {method.positions} tokens and the context has {context}, which leaves none: give it fewer")
     if recipe.length > left:
-        raise ValueError(f"length is {recipe.length}, and the context has room for {left} tokens: choose a smaller length")
+        taken = f" (of {context}; {method.name} takes {method.positions})" if method.positions else ""
+        raise ValueError(f"length is {recipe.length}, and the context has room for {left} tokens{taken}: choose {left} or less")
     return left
 
 
 def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, num_workers=2, progress=True):
     """Train the method's arrays on the corpus; the base is only read -> the finished Run.
 
-    With a `folder`, a checkpoint is kept there, and `resume` goes on from it. Raises Diverged where a loss or the gradient stops being
-    finite, after going back to the last good state, the one of the last evaluation; KeyboardInterrupt on Ctrl-C, after saving; ValueError
-    for text that is too short and for rows that are too long.
+    With a `folder`, new or empty, a checkpoint is kept there, and `resume` goes on from it. Raises Diverged where a loss or the gradient
+    stops being finite: the last good state, the one of the last evaluation, is in the checkpoint then; KeyboardInterrupt on Ctrl-C,
+    after saving; ValueError for text that is too short and for rows that are too long.
     """
     # What cannot work is refused before any work is done.
+    path = checkpoint.place(folder, resume)
+    if num_workers < 1:
+        raise ValueError(f"num_workers is {num_workers}, it must be at least 1")
     space = room(config, method, recipe)
     corpus.train_batch(np.random.default_rng(0), 1, recipe.length)
     held_out = corpus.held_out(recipe.held_out, space)
@@ -133,23 +136,23 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
     decays = np.concatenate([np.full(math.prod(shape), recipe.weight_decay * (len(shape) > 1), run.p.dtype) for shape in shapes.values()])
     g = np.empty_like(run.p)  # (P,)
 
-    path = make_folder(folder) / "checkpoint.safetensors" if folder else None
-    description = checkpoint.describe(method, recipe, corpus, base) if path else None
-    if path and resume:
+    if path:
+        make_folder(folder)
+        description = checkpoint.describe(method, recipe, corpus, base)
+    if resume:
         checkpoint.restore(path, run, description)
 
-    good, seconds, first = run.state(), 0.0, run.step
+    good = first = run.step
+    seconds = 0.0
 
     def save():
         if path:
             checkpoint.save(path, run, description)
 
     def refuse(what):
-        run.go_back(good)
-        save()
-        kept = f"is in {path}" if path else "was not kept on disk: name a folder to keep it"
         advice = f"try a learning rate below {recipe.learning_rate:g} or a longer warm-up"
-        raise Diverged(f"{what}: {advice}; the last good state, of step {run.step}, {kept}")
+        kept = f", in a new folder; the last good state, of step {good}, is in {path}" if path and path.is_file() else ""
+        raise Diverged(f"{what}: {advice}{kept}")
 
     bar = tqdm(total=recipe.steps, initial=run.step, desc=f"{method.name} on {corpus.name}", unit="step", disable=not progress)
     with workers(num_workers) as pool, until_interrupted() as asked, bar:
@@ -184,8 +187,9 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
                     {"step": run.step, "loss": loss, "held_out": held, "excess": excess, "seconds": seconds / (run.step - first)}
                 )
                 save()
-                good = run.state()
+                good = run.step
             if asked.is_set():
                 save()
-                raise KeyboardInterrupt(f"stopped after step {run.step}" + (f"; it is kept in {path}" if path else ""))
+                kept = f"; it is kept in {path}, from which --resume (resume=True) goes on" if path else ""
+                raise KeyboardInterrupt(f"stopped after step {run.step}{kept}")
     return run
