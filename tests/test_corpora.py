@@ -135,5 +135,7 @@ def test_a_path_that_leads_nowhere_is_said(tmp_path):
         corpora.read(tmp_path)
     with pytest.raises(ValueError, match="no corpus or file is called 'pirat'; the closest is 'pirate'. There are stories, shout"):
         corpora.load("pirat")
+    with pytest.raises(ValueError, match=r"^no corpus or file is called 'the text .{50,90}'; the closest is"):  # not the whole of it
+        corpora.load("the text itself " * 40)
     with pytest.raises(ValueError, match="no corpus or file is called ''"):  # not the current folder
         corpora.load("")

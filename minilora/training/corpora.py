@@ -6,6 +6,7 @@ Production differs: sub-word tokens, text streamed from disk, documents in one r
 """
 
 import difflib
+import os
 import sysconfig
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minilora.files.strict_json import short
 from minilora.layers import IGNORED
 from minilora.training import stories
 from minilora.training.voices import VOICES
@@ -160,7 +162,9 @@ def load(name):
     if name == "stdlib":  # the standard library's own source
         files = sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
         return from_text(name, "\n".join(map(_decoded, files))[:2_000_000])
-    if isinstance(name, Path) or (name and Path(name).exists()):
+    if isinstance(name, Path) or os.path.exists(name):  # False for what is too long for a path; Path(name).exists() fails there
         return read(name)
     closest = difflib.get_close_matches(name, NAMES, n=1, cutoff=0)[0]
-    raise ValueError(f"no corpus or file is called {name!r}; the closest is {closest!r}. There are {', '.join(NAMES)}, and your own files")
+    raise ValueError(
+        f"no corpus or file is called {short(name)}; the closest is {closest!r}. There are {', '.join(NAMES)}, and your own files"
+    )
