@@ -5,6 +5,7 @@ import os
 import sys
 import warnings
 
+import minilora
 from minilora.commands import (
     bench,
     claims,
@@ -51,11 +52,19 @@ class Parser(argparse.ArgumentParser):
     def error(self, message):
         self.exit(2, f"minilora: {message}; {self.prog} --help explains\n")
 
+    def parse_known_args(self, args=None, namespace=None):
+        """A command refuses itself what it does not know: argparse would leave it to the program, whose --help says nothing of it."""
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, unknown
+
 
 def parser():
     top = Parser(
         prog="minilora", description="LoRA by hand, on a CPU.", epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    top.add_argument("--version", action="version", version=f"minilora {minilora.__version__}")
     subparsers = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         more = {"epilog": module.EPILOG, "formatter_class": argparse.RawDescriptionHelpFormatter} if hasattr(module, "EPILOG") else {}
@@ -80,7 +89,7 @@ def main(arguments=None):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except KeyboardInterrupt as stopped:
-        print(f"\nminilora: {stopped or 'stopped'}", file=sys.stderr)
+        print(f"\nminilora: {str(stopped) or 'stopped'}", file=sys.stderr)
         return 130
     except MemoryError as error:
         print(f"minilora: there is not enough memory ({error}): take a smaller batch, length or model", file=sys.stderr)

@@ -4,17 +4,18 @@ import json
 import signal
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from small_run import BASE, CONFIG, TEXT, disturbed
 
-from minilora import cli
+from minilora import __version__, cli
 from minilora.commands import finetune
 from minilora.files.huggingface import save_base
 from minilora.files.safetensors import load_arrays
 from minilora.methods import LoRA
-from minilora.training.presets import PRESETS, VOICES
+from minilora.training.presets import PRESETS, VOICE_BATCH, VOICES
 
 FINETUNE = "finetune --base small --rank 2 --steps 4 --batch 2 --length 16"
 SPEAKERS = {"adapter": "--adapter adapter", "adapter and base": "--adapter adapter --base small", "base": "--base small"}
@@ -63,7 +64,25 @@ def test_full_fine_tuning_writes_a_base(capsys):
     code, out, _ = run(capsys, FINETUNE + " --method full --text own.txt --out tuned --json")
     assert code == 0 and [row["step"] for row in json.loads(out)] == [4]
     assert run(capsys, "generate 12 --base tuned")[0] == 0
-    assert "try: minilora generate --base tuned" in run(capsys, FINETUNE + " --method full --text own.txt --out tuned")[1]
+    assert "try: minilora generate --base tuned2" in run(capsys, FINETUNE + " --method full --text own.txt --out tuned2")[1]
+
+
+def test_what_is_to_be_tried_can_be_pasted_and_is_in_the_voice(capsys, monkeypatch):
+    monkeypatch.setattr("minilora.api.finetune", lambda *_, **__: SimpleNamespace(log=[], save=lambda folder: None))
+    out = run(capsys, FINETUNE + " --corpus rot13 --out", "a $HOME")[1]
+    assert out.endswith("try: minilora generate --adapter 'a $HOME' \"bapr hcba n gvzr\"\n")
+
+
+def test_a_folder_that_is_written_already_is_kept_unless_the_run_is_resumed(capsys, shop):
+    line = FINETUNE + " --text own.txt --out twice"
+    assert run(capsys, line)[0] == 0
+    before = {file.name: file.read_bytes() for file in (shop / "twice").iterdir()}
+    code, out, err = run(capsys, line)
+    assert (
+        code == 2 and out == "" and "twice is not empty" in err and "name a new folder, or go on from its checkpoint with --resume" in err
+    )
+    assert {file.name: file.read_bytes() for file in (shop / "twice").iterdir()} == before
+    assert run(capsys, line + " --resume")[0] == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -72,26 +91,43 @@ def test_ctrl_c_is_130_and_the_run_goes_on_from_its_checkpoint(capsys, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "method_of", lambda args: disturbed(2, lambda arrays: signal.raise_signal(number), LoRA(2, 4.0)))
         code, _, err = run(capsys, line)
-    assert code == 130 and err.endswith(f"\nminilora: stopped after step 2; it is kept in stopped{number}/checkpoint.safetensors\n")
-    assert run(capsys, line + " --resume")[0] == run(capsys, FINETUNE + " --text own.txt --out unbroken")[0] == 0
-    stopped, unbroken = (load_arrays(f"{folder}/adapter_model.safetensors")[0] for folder in (f"stopped{number}", "unbroken"))
+    kept = f"stopped{number}/checkpoint.safetensors"
+    assert code == 130 and err.endswith(
+        f"\nminilora: stopped after step 2; it is kept in {kept}, from which --resume (resume=True) goes on\n"
+    )
+    assert run(capsys, line + " --resume")[0] == run(capsys, FINETUNE + f" --text own.txt --out unbroken{number}")[0] == 0
+    stopped, unbroken = (load_arrays(f"{folder}/adapter_model.safetensors")[0] for folder in (f"stopped{number}", f"unbroken{number}"))
     assert all(np.array_equal(stopped[name], unbroken[name]) for name in unbroken)
+
+
+def test_ctrl_c_where_nothing_is_kept_is_a_word(capsys, monkeypatch):
+    monkeypatch.setattr("minilora.api.load", lambda name: signal.raise_signal(signal.SIGINT))
+    assert run(capsys, "generate --base small") == (130, "", "\nminilora: stopped\n")
 
 
 def test_a_run_that_diverges_is_one_line_after_the_bar(capsys):
     code, out, err = run(capsys, FINETUNE + " --text own.txt --out diverged --learning-rate 1e30")
     assert code == 2 and out == "" and err.splitlines()[-1].startswith("minilora: the loss at step 2 is nan")
-    assert load_arrays("diverged/checkpoint.safetensors")[1]["step"] == "0"
 
 
-def test_a_preset_stands_in_place_of_the_options(capsys, monkeypatch):
-    def found(base, method, corpus, steps, **_):
-        raise ValueError(f"{method.rank}, {method.alpha}, {method.targets}, {steps}")
+ROT13 = VOICES["rot13"]
+
+
+@pytest.mark.parametrize(
+    ("options", "settled"),
+    [
+        ("", (4, 8.0, "all-linear", 300, 16)),
+        ("--preset", (ROT13["rank"], 2.0 * ROT13["rank"], ROT13["targets"], ROT13["steps"], VOICE_BATCH)),
+        ("--preset --rank 4 --batch 16", (4, 8.0, ROT13["targets"], ROT13["steps"], 16)),
+        ("--preset --targets q_proj --steps 300", (ROT13["rank"], 2.0 * ROT13["rank"], "q_proj", 300, VOICE_BATCH)),
+    ],
+)
+def test_a_preset_stands_in_place_of_what_is_not_typed(capsys, monkeypatch, options, settled):
+    def found(base, method, corpus, steps, batch, **_):
+        raise ValueError(str((method.rank, method.alpha, method.targets, steps, batch)))
 
     monkeypatch.setattr("minilora.api.finetune", found)
-    preset = VOICES["rot13"]
-    err = run(capsys, FINETUNE + " --corpus rot13 --out x --preset")[2]
-    assert err == f"minilora: {preset['rank']}, {2.0 * preset['rank']}, {preset['targets']}, {preset['steps']}\n"
+    assert run(capsys, "finetune --base small --corpus rot13 --out x " + options)[2] == f"minilora: {settled}\n"
 
 
 def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatch):
@@ -109,6 +145,9 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
     [
         ("", "the following arguments are required: COMMAND; minilora --help explains"),
         ("fly", "argument COMMAND: invalid choice: 'fly'"),
+        ("generate --json", "unrecognized arguments: --json; minilora generate --help explains"),
+        ("pretrain --out small", "small is not empty, and what is in it could be written over: name a new folder"),
+        (FINETUNE + " --method full --text own.txt --out small", "small is not empty, and what is in it could be written over"),
         ("finetune --corpus pirate", "the following arguments are required: --out; minilora finetune --help explains"),
         ("finetune --out x", "one of the arguments --corpus --text is required"),
         ("finetune --out x --corpus pirate --text own.txt", "argument --text: not allowed with argument --corpus"),
@@ -131,7 +170,7 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text own.txt --learning-rate -1", "learning rate -1.0 must be above 0"),
         (FINETUNE + " --out x --text own.txt --alpha 0", "alpha 0.0 must be above 0"),
         (FINETUNE + " --out x --text own.txt --alpha nan", "alpha nan must be above 0"),
-        (FINETUNE + " --out x --text own.txt --rank 0", "rank 0 is outside 1..16 for model.layers.0.self_attn.q_proj"),
+        (FINETUNE + " --out x --text own.txt --rank 0", "rank is 0: give a whole number of at least 1"),
         (FINETUNE + " --out x --text own.txt --rank 17", "rank 17 is outside 1..16"),
         (FINETUNE + " --out x --text own.txt --targets q_porj", "'q_porj' matches no module; the closest is 'q_proj'"),
         (FINETUNE + " --out x --text own.txt --method lara", "there is no method 'lara'; there are adalora"),
@@ -143,7 +182,7 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text own.txt --base missing", "there is no base called 'missing'"),
         (FINETUNE + " --out x --text own.txt --base nothing", "there is no nothing/config.json: name the folder that holds it"),
         (FINETUNE + " --out x --text own.txt --base broken", "model.norm.weight holds numbers that are not finite"),
-        ("generate --base small --adapter missing", "there is no missing/adapter_config.json: name the folder that holds it"),
+        ("generate --base small --adapter missing", "there is no folder missing: check the name"),
         ("generate --base small --adapter small", "small holds a whole model and no adapter: load it as a base"),
         ("generate --base small --adapter=", "argument --adapter: an empty name is no path"),
         ("generate --base small --count 0", "count 0 and length None must be at least 1"),
@@ -166,6 +205,10 @@ def test_a_mistake_gets_one_line_and_exit_code_two_and_writes_nothing(capsys, sh
     code, out, err = run(capsys, line)
     assert code == 2 and out == "" and err.count("\n") == 1 and err.startswith("minilora: ") and message in err
     assert sorted(path.name for path in shop.iterdir()) == before
+
+
+def test_the_version_is_printed(capsys):
+    assert run(capsys, "--version") == (0, f"minilora {__version__}\n", "")
 
 
 def test_in_a_process_of_its_own_there_is_no_traceback_either():

@@ -1,5 +1,7 @@
 """`minilora pretrain`: a base from random weights, as a Hugging Face folder."""
 
+import shlex
+
 from minilora.commands.options import path
 
 HELP = "train a base from random weights"
@@ -7,8 +9,8 @@ HELP = "train a base from random weights"
 
 def add_arguments(parser):
     parser.add_argument("--preset", default="stories-base", help="the recipe (%(default)s)")
-    parser.add_argument("--out", type=path, required=True, help="folder to write")
-    parser.add_argument("--steps", type=int, help="stop after fewer steps than the preset's, to try it out")
+    parser.add_argument("--out", type=path, required=True, help="a new folder, for the base and its checkpoint")
+    parser.add_argument("--steps", type=int, help="in which the learning rate rises and falls (default: the preset's)")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in --out")
 
 
@@ -23,4 +25,4 @@ def run(args):
     base.save(args.out)
     write_json(args.out / "recipe.json", {"corpus": preset["corpus"], **recipe})
     write_json(args.out / "log.json", log)
-    print(f"wrote {args.out}; try: minilora generate --base {args.out}")
+    print(f"wrote {args.out}; try: minilora generate --base {shlex.quote(str(args.out))}")

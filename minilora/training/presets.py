@@ -44,7 +44,7 @@ def find(name):
 
 
 def find_voice(name):
-    """The preset for a voice. ValueError if there is none."""
+    """The preset for a voice: rank, targets, steps and batch. ValueError if there is none."""
     if name not in VOICES:
         raise ValueError(f"there is no preset for {name}; there are some for {', '.join(VOICES)}")
-    return VOICES[name]
+    return {**VOICES[name], "batch": VOICE_BATCH}
