@@ -78,9 +78,7 @@ def test_a_folder_that_is_written_already_is_kept_unless_the_run_is_resumed(caps
     assert run(capsys, line)[0] == 0
     before = {file.name: file.read_bytes() for file in (shop / "twice").iterdir()}
     code, out, err = run(capsys, line)
-    assert (
-        code == 2 and out == "" and "twice is not empty" in err and "name a new folder, or go on from its checkpoint with --resume" in err
-    )
+    assert code == 2 and out == "" and "name a new folder, or go on from its checkpoint with --resume" in err
     assert {file.name: file.read_bytes() for file in (shop / "twice").iterdir()} == before
     assert run(capsys, line + " --resume")[0] == 0
 
@@ -91,10 +89,8 @@ def test_ctrl_c_is_130_and_the_run_goes_on_from_its_checkpoint(capsys, monkeypat
     with monkeypatch.context() as patch:
         patch.setattr(finetune, "method_of", lambda args: disturbed(2, lambda arrays: signal.raise_signal(number), LoRA(2, 4.0)))
         code, _, err = run(capsys, line)
-    kept = f"stopped{number}/checkpoint.safetensors"
-    assert code == 130 and err.endswith(
-        f"\nminilora: stopped after step 2; it is kept in {kept}, from which --resume (resume=True) goes on\n"
-    )
+    kept = f"stopped{number}/checkpoint.safetensors, from which --resume (resume=True) goes on"
+    assert code == 130 and err.endswith(f"\nminilora: stopped after step 2; it is kept in {kept}\n")
     assert run(capsys, line + " --resume")[0] == run(capsys, FINETUNE + f" --text own.txt --out unbroken{number}")[0] == 0
     stopped, unbroken = (load_arrays(f"{folder}/adapter_model.safetensors")[0] for folder in (f"stopped{number}", f"unbroken{number}"))
     assert all(np.array_equal(stopped[name], unbroken[name]) for name in unbroken)
