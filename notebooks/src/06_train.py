@@ -335,6 +335,6 @@ for temperature in (0.0, 0.5, 1.0, 1.5, 2.0):
 #
 # ## What was not shown
 #
-# Real text (`minilora pretrain --corpus pydoc`, or your own), for which there is no floor to compare with. Tokens longer than a byte,
+# Real text (`ml.pretrain` takes "pydoc" for a corpus, or a path of your own), for which there is no floor to compare with. Tokens longer than a byte,
 # which make sequences shorter and losses a token larger. Scaling laws: how far more data and a wider model would go. Other optimisers,
 # and the momentum's $\beta$, which was 0.99 here because runs are short. Several seeds for the curve with samples: it is one run.
