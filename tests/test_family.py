@@ -205,7 +205,7 @@ def test_VeRAs_start():
 
 
 def test_a_rank_of_VeRA_below_one_is_refused():
-    with pytest.raises(ValueError, match="rank 0 of vera must be at least 1"):
+    with pytest.raises(ValueError, match="rank is 0: give a whole number of at least 1"):
         VeRA(0)
 
 

@@ -61,7 +61,9 @@ def run(args):
     if args.nf4:
         base = base.quantized(keep=args.method == "loftq")
     if not has_a_file(method):  # said before the training, not after it
-        raise ValueError(f"{method.name} has no place in PEFT's format, so there is no file for its adapter: finetune it from Python")
+        raise ValueError(
+            f"{method.name} has no place in PEFT's format, so there is no file for its adapter: train it by ml.finetune and keep its arrays"
+        )
     adapter = api.finetune(base, method, corpus, folder=args.out, resume=args.resume, progress=not args.json, **recipe)
     adapter.save(args.out)
     if args.json:

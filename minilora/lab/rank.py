@@ -73,7 +73,7 @@ def check(rows):
         below("rot13: rank 8 is as good as rank 32 (nats worse)", behind(rot13, 8), 0.15),
         below("pirate: at first ranks 8 and 32 fall alike (difference, per fall)", parted(pirate, 8), 0.03),
         below("rot13: at first ranks 8 and 32 fall alike (difference, per fall)", parted(rot13, 8), 0.06),
-        below("rot13: at first rank 1 does so nearly (difference, per fall)", parted(rot13, 1), 0.15),
+        below("rot13: at first rank 1 does so nearly (difference, per fall)", parted(rot13, 1), 0.25),
     ]
 
 

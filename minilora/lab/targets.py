@@ -9,11 +9,11 @@ same number of trained numbers; alpha = 16.
 Rates: for each set, on one seed, of 0.005, 0.01, 0.02 and (but for the MLP and all layers, which were past their best) 0.04 the one with
 the lowest held-out loss. For q, v and the two together that was the last; twice as much was tried for q and was far worse.
 What must be seen: all layers with rank 2 do best, the MLP alone with rank 3 comes near, and attention alone does worse than all. Alone, o,
-v, q and k stand in the order that they have on WikiSQL in the paper's table; but q, k, v, o at a small rank do better than q and v at a
-larger one, where the paper has a tie. So where the numbers go matters more than how large the rank is. That the MLP beats the attention is
-so for each seed, but not by three standard deviations.
-What this size cannot show: whether more training lets the slow ones catch up (the paper preset trains ten times as long at the same
-rates), and what a task would say that is about where to look, not about which words to write: there q and k may be what counts.
+v, q and k stand in the order that they have on WikiSQL in the paper's table. After 40 steps the sets are far apart, k 0.84 nats behind all
+and q, k, v, o at a small rank well ahead of q and v at a larger one; after 400 (preset paper) the order is the same, k is 0.02 behind, the
+attention 0.004, and q, k, v, o tie with q and v, as in the paper. So it is the speed that the choice decides, and next to nothing else.
+What this size cannot show: what a task would say that is about where to look, not about which words to write: there q and k may be what
+counts.
 """
 
 import numpy as np
@@ -77,13 +77,26 @@ def check(rows):
     one_of_two = np.minimum(excess(rows, "q"), excess(rows, "k"))  # (seeds,)
     return [
         below("no set has more numbers than the budget (numbers above it)", [max(row["numbers"] - row["budget"] for row in rows)], 1),
-        above("all layers beat the better of q alone and k alone (nats)", one_of_two - excess(rows, "all"), 0.05),
+        above(
+            "the better of q alone and k alone ends at so many times the loss of all layers, log2",
+            np.log2(one_of_two / excess(rows, "all")),
+            0,
+        ),
         below("the MLP alone comes near to all (nats worse)", excess(rows, "MLP") - excess(rows, "all"), 0.03),
-        above("attention alone is worse than all (nats)", excess(rows, "attention") - excess(rows, "all"), 0.005),
-        above("o alone beats q alone (nats)", excess(rows, "q") - excess(rows, "o"), 0.03),
-        above("v alone beats k alone (nats)", excess(rows, "k") - excess(rows, "v"), 0.3),
-        above("q, k, v, o with a small rank beat q and v with a larger one (nats)", excess(rows, "q, v") - excess(rows, "attention"), 0.03),
+        above("attention alone at so many times that of all, log2", times(rows, "attention", "all"), 0),
+        above("q alone at so many times that of o alone, log2", times(rows, "q", "o"), 0),
+        above("k alone at so many times that of v alone, log2", times(rows, "k", "v"), 0),
+        below(
+            "q, k, v, o with a small rank are behind q and v with a larger one by (nats)",
+            excess(rows, "attention") - excess(rows, "q, v"),
+            0.01,
+        ),
     ]
+
+
+def times(rows, one, other):
+    """log2 of how many times the loss above the best one set has that another has, one for each seed."""
+    return np.log2(excess(rows, one) / excess(rows, other))  # (seeds,)
 
 
 def draw(rows):

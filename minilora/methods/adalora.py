@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from minilora import lowrank
+from minilora.counting import whole
 from minilora.methods.base import Method
 from minilora.methods.lora import LoRA, LoRASites
 from minilora.methods.targets import from_peft_targets, modules, refuse_embedding, shortest
@@ -79,6 +80,7 @@ class AdaLoRA(Method):
     learning_rate = 3e-2
 
     def __post_init__(self):
+        object.__setattr__(self, "rank", whole("rank", self.rank))
         if self.target_rank is None:
             object.__setattr__(self, "target_rank", max(1, round(self.rank / 1.5)))  # the paper starts at 1.5 times the target
         if not 1 <= self.target_rank <= self.rank:

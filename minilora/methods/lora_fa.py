@@ -53,6 +53,7 @@ class LoRAFA(LoRA):
     name = "lora-fa"
 
     def __post_init__(self):
+        super().__post_init__()
         if self.dropout:
             raise ValueError(f"{self.name} saves memory by not keeping x, and dropout would keep a mask of its size: set dropout to 0")
 

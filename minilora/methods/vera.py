@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minilora import lowrank
+from minilora.counting import whole
 from minilora.layers import add
 from minilora.methods.base import Method
 from minilora.methods.targets import from_peft_targets, refuse_embedding, refuse_settings, resolve, shortest
@@ -77,8 +78,7 @@ class VeRA(Method):
     learning_rate = 3e-2
 
     def __post_init__(self):
-        if self.rank < 1:
-            raise ValueError(f"rank {self.rank} of vera must be at least 1")
+        object.__setattr__(self, "rank", whole("rank", self.rank))
 
     def modules(self, config):
         """Adapted module -> (d, k)."""

@@ -8,6 +8,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
+
 from minilora.files.atomic import save_arrays
 from minilora.files.safetensors import digest, load_arrays
 
@@ -41,7 +43,7 @@ def describe(method, recipe, corpus, base):
         asked["text"] = digest({"data": corpus.data})
     for part, settings in (("method", method), ("recipe", recipe)):
         asked |= {f"{part}.{name}": value for name, value in asdict(settings).items()}
-    return json.loads(json.dumps(asked))  # as it will be read again: tuples become lists
+    return json.loads(json.dumps(asked, default=np.generic.item))  # as it will be read again: tuples become lists
 
 
 def save(path, run, description):

@@ -8,7 +8,7 @@ import pytest
 
 from minilora import cli
 from minilora.lab import NAMES, ledger
-from minilora.lab.ledger.claim import COMPARED, VERDICTS
+from minilora.lab.ledger.claim import COMPARED, PAPER, VERDICTS
 from minilora.lab.ledger.page import page
 
 PAGE = Path(__file__).parents[2] / "docs" / "claims.md"
@@ -23,7 +23,7 @@ def test_there_are_twenty_six_claims_each_with_a_verdict_its_size_and_what_to_ru
     assert [claim.number for claim in answers] == list(range(1, 27))
     for claim, answer in answers.items():
         assert answer.verdict in VERDICTS and answer.size and answer.measured.endswith(".") and claim.says.endswith(".")
-        assert claim.commands and set(claim.tables) <= {*NAMES, *COMPARED}
+        assert claim.commands and {name.removesuffix(PAPER) for name in claim.tables} <= {*NAMES, *COMPARED}
 
 
 def test_every_command_that_is_named_exists(answers):
@@ -88,6 +88,31 @@ def test_run_measures_anew(monkeypatch, capsys):
     assert cli.main(["claims", "--only", "11", "--run", "--preset", "paper", "--seeds", "2", "--jobs", "1"]) == 0
     said = capsys.readouterr()
     assert asked == [("paper", (0, 1), 1)] and said.err == "[1/1] alpha\n" and "differ by 1," in said.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--only", "18", "--seeds", "5"], "--seeds is for a new run: give it together with --run"),
+        (["--preset", "paper"], "--preset is for a new run: give it together with --run"),
+        (["--only", "18", "--write", "page.md"], "the page that --write writes is of all claims: leave out --only"),
+        (["--run", "--write", "."], ". is a folder: name the page in it, as claims.md"),
+        (["--run", "--write", "file/page.md"], "file cannot be a folder, for a file is in the way: choose another name"),
+    ],
+)
+def test_a_mistake_is_one_line_before_any_work(arguments, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("minilora.lab.find", lambda name: pytest.fail("it was run"))
+    assert cli.main(["claims", *arguments]) == 2
+    assert capsys.readouterr().err == f"minilora: {message}\n" and not (tmp_path / "page.md").exists()
+
+
+@pytest.mark.parametrize(("columns", "widest"), [(60, 60), (500, 120)])
+def test_lines_are_as_wide_as_the_terminal(columns, widest, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli.main(["claims", "--only", "16"]) == 0
+    assert widest - 15 < max(map(len, capsys.readouterr().out.splitlines())) <= widest
 
 
 def test_a_claim_that_there_is_not(capsys):

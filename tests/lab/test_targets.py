@@ -38,6 +38,7 @@ def failing(rows):
 
 
 def test_sets_that_are_all_alike_an_mlp_that_falls_behind_and_a_budget_that_is_exceeded_are_found_out(stored):
-    assert failing([{**row, "excess": 0.1} for row in stored]) == [1, 3, 4, 5, 6]
+    assert failing([{**row, "excess": 0.1} for row in stored]) == [1, 3, 4, 5]
+    assert failing([{**row, "excess": 1.0} if row["targets"] == "attention" else row for row in stored]) == [6]
     assert failing([{**row, "excess": 0.1} if row["targets"] == "MLP" else row for row in stored]) == [2]
     assert failing([{**row, "numbers": row["budget"] + 1} for row in stored]) == [0]

@@ -16,6 +16,8 @@ VERDICTS = {
 }
 COMPARISON, FOOTPRINT, SWEEP = COMPARED = "compare", "compare.footprint", "compare.sweep"  # no experiment's: minilora compare makes them
 
+PAPER = ".paper"  # ends the name of a table at that preset
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -37,7 +39,10 @@ class Claim:
     @property
     def commands(self):
         """What to run, to see for oneself."""
-        runs = ["minilora compare" if name in COMPARED else f"minilora experiment {name}" for name in self.tables]
+        runs = [
+            "minilora compare" if name in COMPARED else f"minilora experiment {name}".replace(PAPER, " --preset paper")
+            for name in self.tables
+        ]
         return list(dict.fromkeys([self.command] * bool(self.command) + runs))
 
 
@@ -68,11 +73,12 @@ def told_size(rows, what="stories-base, half a million numbers"):
 
 
 def stored_tables(names):
-    """Name -> rows, of tables that come with the package. FileNotFoundError where one does not."""
-    return {name: stored(name, "full" if name in COMPARED else "class") for name in names}
+    """Name -> rows, of tables that come with the package: "rank" at preset class, "rank.paper" at paper. FileNotFoundError for others."""
+    presets = {name: ("full" if name in COMPARED else "class") for name in names}
+    return {name: stored(name.removesuffix(PAPER), "paper" if name.endswith(PAPER) else preset) for name, preset in presets.items()}
 
 
 def run_tables(names, preset, seeds, jobs):
-    """Name -> rows, measured now; the comparison of all methods, which takes longer, is the one that comes with the package."""
-    kept = stored_tables([name for name in names if name in COMPARED])
+    """Name -> rows, measured now; what takes longer, the comparison and the tables of preset paper, is what comes with the package."""
+    kept = stored_tables([name for name in names if name in COMPARED or name.endswith(PAPER)])
     return {name: kept[name] if name in kept else lab.find(name).run(preset, tuple(range(seeds)), jobs) for name in names}
