@@ -140,15 +140,9 @@ def draw(rows):
         jumps = [np.mean(column(rows, "jump", part="before", start=start, alpha=s * RANK)) for s in scales]
         before.semilogx(scales, jumps, "o-", color=ink, markersize=4)
         hurt = jumps[-1] > 0
-        told, at = ("both random", -1) if hurt else ("one or both zero: 0, to the bit", 0)
-        before.annotate(
-            told,
-            (scales[at], jumps[at]),
-            (-10, -10) if hurt else (0, 8),
-            textcoords="offset points",
-            ha="right" if hurt else "left",
-            color=ink,
-        )
+        told, at = ("both random", int(np.argmax(jumps))) if hurt else ("one or both zero: 0, to the bit", 0)
+        place, ha = ((-10, 0), "right") if hurt else ((0, 8), "left")
+        before.annotate(told, (scales[at], jumps[at]), place, textcoords="offset points", ha=ha, color=ink)
     before.set(
         xticks=scales, xticklabels=[f"{s:g}" for s in scales], xlabel="scale s = alpha / r", title="before training: the base is hurt"
     )
@@ -158,13 +152,16 @@ def draw(rows):
     rates = sorted(set(column(rows, "learning_rate", part="after", start="B zero")))
     dead = np.mean(at_best(rows, "both zero"))
     after.axhline(dead, color=LIGHT.quiet, linestyle="--")
-    after.annotate("both zero: the base, for ever", (rates[-1], dead), (0, -12), textcoords="offset points", ha="right", color=LIGHT.quiet)
-    for start, ink, place in (("B zero", LIGHT.column, (6, -6)), ("A zero", LIGHT.ink, (6, -12)), ("both random", LIGHT.row, (6, 4))):
+    after.annotate("both zero: the base, for ever", (rates[0], dead), (0, -14), textcoords="offset points", color=LIGHT.quiet)
+    lowest = dead
+    for start, ink, lift in (("B zero", LIGHT.column, -2), ("A zero", LIGHT.ink, -14), ("both random", LIGHT.row, 10)):
         losses = [np.mean(column(rows, "excess", part="after", start=start, learning_rate=rate)) for rate in rates]
         after.loglog(rates, losses, "o-", color=ink, markersize=4)
-        after.annotate(start, (rates[-1], losses[-1]), place, textcoords="offset points", color=ink)
-    after.set(xlim=(None, 2 * rates[-1]), ylim=(0.15, 4), xticks=rates, xticklabels=[f"{1000 * rate:g}" for rate in rates])
-    after.set(yticks=(0.2, 0.5, 1, 2), yticklabels=("0.2", "0.5", "1", "2"), xlabel="learning rate, thousandths")
+        after.annotate(start, (rates[-1], losses[-1]), (8, lift), textcoords="offset points", color=ink, va="center")
+        lowest = min(lowest, *losses)
+    ticks = [tick for tick in (0.01, 0.03, 0.1, 0.3, 1, 3) if lowest / 1.5 < tick < 1.5 * dead]
+    after.set(xlim=(None, 3 * rates[-1]), ylim=(lowest / 1.5, 1.5 * dead), xticks=rates, xticklabels=[f"{1000 * rate:g}" for rate in rates])
+    after.set(yticks=ticks, yticklabels=ticks, xlabel="learning rate, thousandths")
     after.set_ylabel("loss on the voice above the best, nats")
     after.set_title(f"after {column(rows, 'steps', part='after')[0]} steps at s = {ALPHA / RANK:g}")
     after.minorticks_off()

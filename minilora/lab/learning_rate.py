@@ -110,26 +110,26 @@ def draw(rows):
     """One valley for each method; a triangle under its bottom."""
     from matplotlib.figure import Figure
 
+    from minilora.pictures.lessons import name_ends
     from minilora.pictures.style import LIGHT
 
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     methods, rates = list(dict.fromkeys(column(rows, "method"))), sorted(set(column(rows, "rate")))
-    inks = [LIGHT.ink, LIGHT.row, LIGHT.column, *LIGHT.positive[:2]]
+    inks, named = (LIGHT.ink, LIGHT.row, LIGHT.column, LIGHT.positive[-1], LIGHT.quiet), {}
     floor = 0.6 * min(np.mean(at(rows, method, rate)) for method in methods for rate in rates)
-    for i, (method, ink) in enumerate(zip(methods, inks, strict=False)):
-        side, ha = (8, "left") if i % 2 == 0 else (-8, "right")
+    for method, ink in zip(methods, inks, strict=False):
         means = [np.mean(at(rows, method, rate)) for rate in rates]
         axes.loglog(rates, means, "o-", color=ink, markersize=4)
         bottom = np.exp(np.mean(np.log(best(rows, method))))
         axes.plot(bottom, floor, "^", color=ink)
-        axes.annotate(f"{bottom:.2g}", (bottom, floor), (side, -3), textcoords="offset points", ha=ha, color=ink, fontsize=8)
-        axes.annotate(method, (rates[-1], means[-1]), (8, 0), textcoords="offset points", va="center", color=ink)
+        named[f"{method}, best {bottom:.2g}"] = rates, means
     axes.set(xticks=rates, xticklabels=[f"{rate:g}" for rate in rates], xlabel="learning rate")
     axes.set(ylabel="above best, nats a character", title="pirate, learned by each rate")
     ticks = [tick for tick in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3) if tick > 0.8 * floor]
-    axes.set(ylim=(0.8 * floor, 5), yticks=ticks, yticklabels=ticks)
+    axes.set(ylim=(0.8 * floor, 5), yticks=ticks, yticklabels=ticks, xlim=(None, 6 * rates[-1]))
     axes.minorticks_off()
+    name_ends(axes, named, inks)
     steps, seeds = rows[0]["steps"], len(set(column(rows, "seed")))
     said = f"stories-base, {steps} steps of 4 x 192 characters, alpha 16, mean of {seeds} seeds; a triangle is the bottom of a parabola"
     figure.supxlabel(said, fontsize=8, color=LIGHT.quiet)

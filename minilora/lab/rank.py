@@ -81,6 +81,7 @@ def draw(rows):
     """Above the losses on the way, below where they end against the rank, in the same inks; pirate left, rot13 right."""
     from matplotlib.figure import Figure
 
+    from minilora.pictures.lessons import name_ends
     from minilora.pictures.style import LIGHT
 
     figure = Figure(figsize=(9, 6.4), layout="constrained")
@@ -88,25 +89,21 @@ def draw(rows):
     ranks, seeds = sorted(set(column(rows, "rank"))), len(set(column(rows, "seed")))
     inks = dict(zip(ranks, (LIGHT.row, LIGHT.ink, LIGHT.positive[-1], LIGHT.column, LIGHT.negative[-1], LIGHT.quiet), strict=False))
     for (way, ends), corpus in zip(panels.T, ("pirate", "rot13"), strict=True):
-        steps = sorted(set(column(rows, "step", corpus=corpus)))
+        steps, named = sorted(set(column(rows, "step", corpus=corpus))), {}
         for rank, ink in inks.items():
             mean = curves(rows, corpus, rank).mean(axis=0)  # (looks,)
             way.semilogy(steps, mean, "o-", color=ink, markersize=3)
-            if rank in (ranks[0], ranks[-1]):
-                way.annotate(f"r = {rank}", (steps[-1], mean[-1]), (6, 0), textcoords="offset points", va="center", color=ink)
+            named[f"r = {rank}"] = steps, mean
             ends.loglog([rank] * seeds, curves(rows, corpus, rank)[:, -1], "o", color=ink, markersize=4)
         ends.plot(ranks, [curves(rows, corpus, rank)[:, -1].mean() for rank in ranks], color=LIGHT.quiet, linewidth=1, zorder=0)
         way.set(title=f"{corpus}, on the way", xlabel="steps", xlim=(0, steps[-1] * 1.15))
-        ends.set(
-            title=f"{corpus}, after {steps[-1]} steps", xlabel="rank r, in the inks of the curves above", xticks=ranks, xticklabels=ranks
-        )
-        for tick, ink in zip(ends.get_xticklabels(), inks.values(), strict=True):
-            tick.set(color=ink, weight="bold")
+        ends.set(title=f"{corpus}, after {steps[-1]} steps", xlabel="rank r", xticks=ranks, xticklabels=ranks)
         losses = column(rows, "excess", corpus=corpus)
         for axes in (way, ends):
             ticks = [tick for tick in (0.003, 0.01, 0.03, 0.1, 0.3, 1, 2, 3, 5, 10) if min(losses) / 2 < tick < max(losses) * 2]
             axes.set(yticks=ticks, yticklabels=ticks, ylim=(min(losses) / 1.3, max(losses) * 1.3))
             axes.minorticks_off()
+        name_ends(way, named, inks.values())
     for axes in panels[:, 0]:
         axes.set_ylabel("above best, nats a character")
     said = (

@@ -49,7 +49,7 @@ def name_ends(axes, series, inks):
     axes.autoscale_view()  # otherwise the limits are those of before the lines, until something asks
     ends = [(np.asarray(x)[-1], np.asarray(y)[-1]) for x, y in series.values()]
     heights = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 1]  # (lines,) 0 at the bottom, 1 at the top
-    room = axes.figure.get_size_inches()[1] * 0.68  # inches, about: the axes without their labels
+    room = axes.figure.get_size_inches()[1] * axes.get_position().height * 0.88  # inches, about: the axes without their labels
     heights = apart(np.clip(heights, 0.04, 1), 12 / 72 / room)  # (lines,)
     heights += max(0, 0.04 - heights.min())
     right = axes.transAxes.inverted().transform(axes.transData.transform(ends))[:, 0].max()
