@@ -8,9 +8,9 @@ on stories, and on what follows a story's first sentence: there the text itself 
 two, which training on voyages alone is bound to unlearn, plays no part. Methods are compared at the same loss on voyages, by interpolation,
 each at the rate at which it forgets least. Then the update is applied at strengths from 0 to 1: W + t dW.
 What must be seen: with the adapter on every method forgets, and nearly all of it is not the choice at the beginning. A lower learning rate
-forgets less, at the same loss on voyages. Here LoRA forgets more than full fine-tuning, not less; its update is the larger one by spectral
-norms, made of few directions. What is LoRA's alone is that forgetting can be taken off: without the adapter the base is the base, to the
-bit.
+forgets less, at the same loss on voyages. Here LoRA forgets more than full fine-tuning, not less: 1.5 times as much at rank 16, and twice
+as much where lower rates have four times the steps (preset paper); its update is the larger one by spectral norms, made of few directions.
+What is LoRA's alone is that forgetting can be taken off: without the adapter the base is the base, to the bit.
 What this size cannot show: 7B and long training, for which the opposite was published. And no rate is the last word: with more steps lower
 ones reach the same loss, for either method; at rank 1 sixty steps do not get far.
 """
@@ -47,7 +47,7 @@ PRESETS = {
         "strengths": (0.25, 0.5, 0.75, 1.0),
     },
     "paper": {
-        "rates": {FULL: (1e-4, 3e-4, 1e-3, 3e-3), SMALL: (1e-3, 3e-3, 1e-2, 3e-2), LARGE: (3e-4, 1e-3, 3e-3, 1e-2)},
+        "rates": {FULL: (3e-4, 1e-3), SMALL: (3e-3, 1e-2, 3e-2), LARGE: (1e-3, 3e-3, 1e-2)},
         "steps": 240,
         "rows": 64,
         "strengths": (0.25, 0.5, 0.75, 1.0),

@@ -11,9 +11,10 @@ embedding's B starts at a tenth of the N(0, 1) that PEFT draws, nearer to this e
 What must be seen: the rank that is needed is the task's. Cut to R the exact update loses nothing, to rounding; cut to less, much. LoRA
 below R fails, and at R it does not; below R it is still better than the SVD, which keeps what is large and not what tells letters apart.
 In full the loss is a little lower still, and the embedding's update takes a rank of 20 for a task of rank 1 (the head's takes 4): the
-solution of low rank is there, and is not what full training finds.
-What this size cannot show: rot13 trained to its end. On embedding and head alone it is slow, for LoRA and in full alike: after 600 steps,
-seed 0, LoRA of rank 13 was 0.40 nats above the exact update and full training 0.45. The paper preset goes on to 1,500.
+solution of low rank is there, and is not what full training finds. After 300 steps (preset paper) the stair is sharp: four swaps leave 2.1
+nats at rank 1, 0.56 at 2, 0.01 at 3 and nothing at 4.
+What this size cannot show: rot13 trained to its end. On embedding and head alone it is slow, for LoRA and in full alike: after 1,500 steps
+(preset paper) LoRA of rank 13 is 0.12 nats above the exact update in the mean of three seeds, full training 0.19, and rank 4 1.2.
 """
 
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ from minilora.training.loop import Recipe, train
 
 QUESTION = "What rank does a task need?"
 FULL = 0  # the rank that stands for both matrices in full
+RESOLVED = 1e-3  # nats: less than this sixteen texts do not tell apart
 PRESETS = {
     "smoke": {
         "cut": {"one swap": (1,), "four swaps": (2, 4), "rot13": (12, 13)},
@@ -143,7 +145,7 @@ def check(rows):
         *found,
         above("rot13: cut to one rank less, it loses", short(cipher="rot13", rank=12), 0.004),
         above("four swaps: cut to half its rank, it loses", short(cipher="four swaps", rank=low), 3.0),
-        above("four swaps: log10 of how many times r = 4's loss LoRA of r = 2 has", np.log10(below_it / at_it), 0.3),
+        above("four swaps: log10 of how many times r = 4's loss LoRA of r = 2 has", np.log10(below_it / np.maximum(at_it, RESOLVED)), 0.3),
         below("four swaps: and below the exact update cut to r = 2 by SVD, at", below_it - short(cipher="four swaps", rank=low), -0.5),
         below("four swaps: LoRA of r = 4 ends above both matrices in full by", at_it - full, 0.2),
         above(
