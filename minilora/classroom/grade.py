@@ -43,9 +43,8 @@ class Grade:
 
 
 def submissions(folder):
-    """(student, path) for every notebook below a folder: FOLDER/alice/x.ipynb and FOLDER/alice.ipynb are both alice's.
-
-    Raises ValueError where there is none.
+    """(student, path) for every notebook below a folder: FOLDER/alice/x.ipynb and FOLDER/alice.ipynb are both alice's. Last come those
+    who have a folder and no notebook, with None. Raises ValueError where there is no notebook at all.
     """
     folder, found = Path(folder), []
     for path in sorted(folder.rglob("*.ipynb")):
@@ -54,7 +53,9 @@ def submissions(folder):
             found.append((inside.parts[0] if len(inside.parts) > 1 else path.stem, path))
     if not found:
         raise ValueError(f"there is no notebook in {folder}: give the folder that holds one folder, or one notebook, for each student")
-    return found
+    here = {student for student, _ in found}
+    folders = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return found + [(student, None) for student in folders if student not in here]
 
 
 def own_cells(notebook):
@@ -76,9 +77,11 @@ def theme_of(sources):
 
 
 def grade(student, path, seed, seconds):
-    """Run and check one notebook -> its Grade. `seconds` is the limit for each cell and each check."""
+    """Run and check one notebook -> its Grade. `seconds` is the limit for each cell and each check; `path` is None where there is none."""
     import nbformat
 
+    if path is None:
+        return Grade(student, "", {}, ("no notebook was handed in",))
     name = Path(path).name
     try:
         notebook = nbformat.read(path, as_version=4)

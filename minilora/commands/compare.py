@@ -45,7 +45,10 @@ def run(args):
         runs, sweep = compare.run(args.preset, names, out / "trials", args.jobs, progress)
     if not only_shown:
         sizes = {key: runs[0][key] for key in ("voice", "batch", "length")}
-        footprints = footprint.measure(names, out / "footprints", **sizes, again=args.again, progress=progress)
+        try:
+            footprints = footprint.measure(names, out / "footprints", **sizes, again=args.again, progress=progress)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"stopped; what is done is kept in {out}: start it again to go on") from None
     report(args, out, runs, sweep, footprints)
 
 
@@ -53,7 +56,7 @@ def chosen(methods):
     """The names that were asked for, in the order of the contestants. ValueError for one that there is not."""
     from minilora.lab.contestants import CONTESTANTS
 
-    wanted = [name.strip() for name in methods.split(",")] if methods else list(CONTESTANTS)
+    wanted = [name.strip() for name in methods.split(",")] if methods is not None else list(CONTESTANTS)
     for name in wanted:
         if name not in CONTESTANTS:
             raise ValueError(f"there is no method {name!r} to compare; there are {', '.join(CONTESTANTS)}")

@@ -1,4 +1,7 @@
-"""`minilora experiment NAME`: run one experiment of the lab, say what it found, and keep its table and figure."""
+"""`minilora experiment NAME`: run one experiment of the lab, say what it found, and keep its table and figure.
+
+A finding over seeds holds if the mean is on the right side of the bound and at least three standard deviations (+-) away from it.
+"""
 
 import inspect
 import json
@@ -20,10 +23,12 @@ def add_arguments(parser):
 
 def run(args):
     from minilora import lab
+    from minilora.files.atomic import make_folder
+    from minilora.lab.findings import how_to_read
 
     if args.name is None:
-        for name in lab.NAMES:
-            print(f"{name:<20} {lab.find(name).QUESTION}")
+        questions = {name: lab.find(name).QUESTION for name in lab.NAMES}
+        print(json.dumps(questions) if args.json else "\n".join(f"{name:<20} {question}" for name, question in questions.items()))
         return
     if args.seeds < 1 or args.jobs < 1:
         raise ValueError(f"seeds {args.seeds} and jobs {args.jobs} must be at least 1")
@@ -31,6 +36,8 @@ def run(args):
     more = {"folder": args.folder} if args.folder else {}
     if not more.keys() <= inspect.signature(experiment.run).parameters.keys():
         raise ValueError(f"{args.name} reads no folder: --folder is for domain")
+    if args.out:
+        make_folder(args.out)  # where that cannot be, it is told before the work
     rows = experiment.run(args.preset, tuple(range(args.seeds)), args.jobs, **more)
     if args.out:
         keep(args.out / f"{args.name}.{args.preset}", experiment, rows)
@@ -41,6 +48,7 @@ def run(args):
     print(experiment.QUESTION, *findings, sep="\n")
     if args.out:
         print(f"wrote {args.out / args.name}.{args.preset}.csv and .png")
+    print(how_to_read(args.preset, args.seeds))
 
 
 def keep(stem, experiment, rows):

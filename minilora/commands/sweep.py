@@ -1,4 +1,6 @@
-"""`minilora sweep CONFIG`: every combination of the choices in a TOML file is trained and measured, many at a time."""
+"""`minilora sweep CONFIG`: every combination of the choices in a TOML file
+is trained and measured, many at a time.
+"""
 
 import json
 
@@ -8,19 +10,24 @@ from minilora.commands.sizes import whole_number
 HELP = "train every combination of choices in a TOML file, here or on a cluster"
 EPILOG = """\
 a file, as sweeps/rank-and-rate.toml:
-  corpus = "piglatin"            # what all trials share: base, method, corpus, fields of the recipe, dials of the method
-  steps = 60
-  seed = [0, 1]                  # a list is a choice; every combination is a trial
+  corpus = "piglatin"      # what all trials share: base, method, corpus,
+  steps = 60               # fields of the recipe, dials of the method
+  seed = [0, 1]            # a list is a choice; every combination is a trial
   [[grid]]
   method = "lora"
   rank = [1, 4, 16]
   learning_rate = [3e-3, 1e-2]
-  [[grid]]                       # a second grid beside the first
+  [[grid]]                 # a second grid beside the first
   method = "full"
   learning_rate = [3e-4, 1e-3]
 
-A sweep that was stopped goes on where it was when it is started again. --backend dask goes to a cluster that runs already, as one made by
-  dask scheduler                 and on each machine     dask worker tcp://ADDRESS:8786 --nworkers auto --nthreads 1
+A sweep that was stopped goes on where it was when it is started again. What
+has changed since, your text or your base too, is another trial.
+
+--backend dask goes to a cluster that runs already, as one made by
+  dask scheduler
+and on each machine
+  dask worker tcp://ADDRESS:8786 --nworkers auto --nthreads 1
 --backend ray is offered as joblib offers it, and was not tested.
 """
 
@@ -37,20 +44,15 @@ def add_arguments(parser):
 def run(args):
     from minilora.files.atomic import make_folder, write_bytes
     from minilora.lab import facets, sweep, table
-    from minilora.lab.trials import file_of, run_trials
+    from minilora.lab.trials import file_of, kept, run_trials
     from minilora.pictures.style import LIGHT, house, png
 
     trials = sweep.read(args.config)
-    out = make_folder(args.out or args.config.with_suffix(""))
+    out = make_folder(args.out or folder_of(args.config))
     say = (lambda text: None) if args.json else print
-    kept = [file_of(sweep.run_trial, trial, out / "trials") for trial in trials]
-    done = sum(file.is_file() for file in kept)
+    done = sum(kept(file_of(sweep.run_trial, trial, out / "trials")) is not None for trial in trials)
     say(f"{len(trials)} trials, {done} of them done already")
-    try:
-        rows = run_trials(sweep.run_trial, trials, out / "trials", args.jobs, not args.json, args.backend, args.scheduler)
-    except KeyboardInterrupt:
-        done = sum(file.is_file() for file in kept)
-        raise KeyboardInterrupt(f"stopped; {done} of {len(trials)} trials are kept in {out}: start it again to go on") from None
+    rows = run_trials(sweep.run_trial, trials, out / "trials", args.jobs, not args.json, args.backend, args.scheduler)
     table.save(out / "table.csv", rows)
     with house(LIGHT):
         write_bytes(out / "figure.png", png(facets.draw(rows)))
@@ -60,6 +62,13 @@ def run(args):
     diverged = sum(row["status"] == "diverged" for row in rows)
     print(limits(rows, args))
     print(f"{len(rows)} trials, {diverged} of which diverged; wrote {out}/table.csv and {out}/figure.png")
+
+
+def folder_of(config):
+    """The folder of a sweep that was not told one: the file's name without its suffix. ValueError where there is none to take off."""
+    if not config.suffix:
+        raise ValueError(f"{config} has no suffix, and its folder cannot have its name: name a folder with --out")
+    return config.with_suffix("")
 
 
 def limits(rows, args):

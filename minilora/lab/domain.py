@@ -74,7 +74,7 @@ def run(preset="class", seeds=(0, 1, 2), jobs=2, folder=OWN):
     corpora.read(folder).train_batch(np.random.default_rng(0), 1, PRESETS[preset]["length"])  # too little text is told before the training
     trials = [{"folder": str(folder), "preset": preset, "seed": seed} for seed in seeds]
     rows = long(run_trials(losses, trials, jobs=jobs, progress=False))
-    return [{**row, "folder": Path(row["folder"]).name} for row in rows]
+    return [{**row, "folder": Path(row["folder"]).resolve().name} for row in rows]
 
 
 def of(rows, model, domain):

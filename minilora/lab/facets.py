@@ -18,7 +18,7 @@ from minilora.pictures.style import LIGHT
 
 ACROSS = 4  # panels in a row
 GAP = 12  # points between the middles of two labels
-MEASURES = {"excess": "nats a token above the best", "held_out": "held-out loss, nats a token"}
+MEASURES = {"excess": "nats a token above the best", "held_out_loss": "held-out loss, nats a token"}
 AS_THEY_ARE = ("method", "corpus", "base", "targets")  # values that need no name before them
 
 
@@ -26,7 +26,7 @@ def draw(rows):
     """The rows of a sweep -> its figure."""
     x, line, panel = roles(rows)
     done = [row for row in rows if row["status"] == "done"]
-    y = "excess" if all(row["excess"] is not None for row in done) else "held_out"
+    y = "excess" if all(row["excess"] is not None for row in done) else "held_out_loss"
     places, lines, panels = values(rows, x), values(rows, line), list(dict.fromkeys(tuple(row.get(name) for name in panel) for row in rows))
     across = min(ACROSS, len(panels))
     down = -(-len(panels) // across)
@@ -55,7 +55,7 @@ def draw(rows):
 
 def options(rows):
     """The columns that say what was asked for, in order."""
-    return [name for name in dict.fromkeys(name for row in rows for name in row) if name not in RESULTS]
+    return [name for name in dict.fromkeys(name for row in rows for name in row) if name not in (*RESULTS, "contents")]
 
 
 def values(rows, name):

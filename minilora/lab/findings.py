@@ -28,6 +28,13 @@ class Finding:
         return f"{'holds' if self.holds else 'DOES NOT HOLD'}: {self.says}: {self.value:.4g}{spread} {self.relation} {self.bound:.4g}"
 
 
+def how_to_read(preset, seeds):
+    """What the findings of a run are worth, in one line."""
+    rule = f"holds: on the right side of the bound and, over seeds, at least {MARGIN} standard deviations (+-) away from it"
+    worth = rule if seeds > 1 else "one seed: no spread, so that nothing is settled but what is exact"
+    return f"{worth}; preset smoke proves only that the experiment runs" if preset == "smoke" else worth
+
+
 def below(says, values, bound):
     """One value for each seed, all of which should be under the bound -> Finding."""
     return _over_seeds(says, values, "<", bound, bound - np.mean(values))

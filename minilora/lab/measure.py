@@ -18,7 +18,7 @@ from minilora.training.voices import VOICES
 PROMPT, TEXTS = "once upon a time", 8
 OLD, ROWS = "stories", 64  # what the base that comes with the package was trained on
 RESULTS = (
-    *("status", "parameters", "loss", "held_out", "excess", "forgotten", "obeyed", "seconds"),
+    *("status", "parameters", "loss", "held_out_loss", "excess", "forgotten", "obeyed", "seconds"),
     *("blas_threads", "numba_threads", "process"),
 )
 
@@ -28,7 +28,7 @@ def train_and_measure(base, method, corpus, recipe):
 
     status        "done", or "diverged": then only parameters and seconds are known
     parameters    the numbers that train
-    loss          of the last batch, in nats a token; held_out: on held-out text; excess: how far that is above the best (None if unknown)
+    loss          of the last batch, in nats a token; held_out_loss: on held-out text; excess: how far that is above the best, if known
     forgotten     how far the loss on stories has risen with the adapter on (None for a base that cannot read them)
     obeyed        the share, by the voice's checker, of 8 texts (None for a corpus that is no voice)
     seconds       that the training took
@@ -36,7 +36,7 @@ def train_and_measure(base, method, corpus, recipe):
     """
     began = time.perf_counter()
     row = {"status": "done", "parameters": method.count(base.config)}
-    row |= dict.fromkeys(("loss", "held_out", "excess", "forgotten", "obeyed"))
+    row |= dict.fromkeys(("loss", "held_out_loss", "excess", "forgotten", "obeyed"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what there is to say about a method is said once, before a sweep, and not in every process
@@ -45,7 +45,8 @@ def train_and_measure(base, method, corpus, recipe):
         row["status"] = "diverged"
     row["seconds"] = time.perf_counter() - began
     if row["status"] == "done":
-        row |= {name: adapter.log[-1][name] for name in ("loss", "held_out", "excess")}
+        last = adapter.log[-1]
+        row |= {"loss": last["loss"], "held_out_loss": last["held_out"], "excess": last["excess"]}
         row |= {"forgotten": forgotten(base, adapter), "obeyed": obeyed(base, adapter, corpus)}
     return row | in_use() | {"process": f"{socket.gethostname()}:{os.getpid()}"}
 

@@ -4,6 +4,7 @@ Dask has been tested with a cluster of two processes on one machine, one of whic
 not been tested here. A cluster's machines need this package, and the same files under the same names.
 """
 
+import re
 from contextlib import contextmanager
 from importlib.util import find_spec
 
@@ -11,6 +12,7 @@ from joblib import parallel_config
 
 PLACES = ("loky", "dask", "ray")
 ALL = -1  # joblib's name for as many as there are
+ADDRESS = re.compile(r"(tcp://)?([^/:\s]+|\[[^/\s]+\]):\d+")  # of a host by its name or its number, and a port
 
 
 @contextmanager
@@ -42,6 +44,8 @@ def dask_client(scheduler):
     need("distributed", "dask distributed")
     if scheduler is None:
         raise ValueError("--backend dask goes to a cluster that runs already: name its scheduler, as --scheduler tcp://127.0.0.1:8786")
+    if not ADDRESS.fullmatch(scheduler):  # a Client would wait, and leave a traceback
+        raise ValueError(f"{scheduler!r} is no scheduler's address: give it as tcp://127.0.0.1:8786")
     from distributed import Client
 
     try:

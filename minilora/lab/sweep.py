@@ -17,6 +17,8 @@ Keys are base, method, corpus (a name or a path), every field of Recipe (trainin
 one of the methods does not have is left out for it. Two dials bear the names of fields of Recipe, the `length` of a prefix and AdaLoRA's
 `warmup`: write dial.length and dial.warmup. What is not said has its usual value, the learning rate that of the method.
 
+A trial also has a hash of what the base and the corpus hold: where one of them has changed since, it is another trial.
+
 Left out: search that chooses the next trial by the last (Optuna and others do that). A grid shows what a dial does, all of it.
 """
 
@@ -28,6 +30,7 @@ from pathlib import Path
 
 import numpy as np
 
+from minilora.files.safetensors import digest
 from minilora.lab import fit
 from minilora.lab.measure import train_and_measure
 from minilora.lab.trials import key
@@ -67,7 +70,18 @@ def plan(config):
             trials[key(run_trial, trial)] = trial  # what makes no difference to a method is tried once
     for trial in trials.values():
         refuse_what_cannot_run(**trial)
-    return list(trials.values())
+    pairs = {(trial["base"], trial["corpus"]) for trial in trials.values()}
+    held = {pair: contents(*pair) for pair in pairs}
+    return [{**trial, "contents": held[trial["base"], trial["corpus"]]} for trial in trials.values()]
+
+
+def contents(base, corpus):
+    """A hash of a base and of a text: behind the same names there may be others tomorrow."""
+    base = fit.base(base)
+    corpus = base.corpus(corpus)
+    text = {"text": corpus.data} if hasattr(corpus, "data") else {}  # what is made up holds nothing: its name says all
+    held = {**base.weights, **text, "config": np.frombuffer(repr(base.config).encode(), np.uint8)}
+    return digest(held)[:16]
 
 
 def flat(table):

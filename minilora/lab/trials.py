@@ -9,6 +9,7 @@ is done.
 import hashlib
 import json
 from pathlib import Path
+from threading import RLock
 
 from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import BrokenProcessPool
@@ -34,10 +35,10 @@ def run_trials(function, trials, folder=None, jobs=2, progress=True, backend="lo
 
     With a `folder`, each row is a file in it, and rows that are there are not computed again. `jobs` processes run at a time, or as many
     as the cluster of `backend` and `scheduler` has (places.py). An error in a trial stops the run, after the trials that are done have been
-    kept; so does the death of a process here, as a ChildProcessError. A cluster gives the trial to another of its processes.
+    kept; so do the death of a process here, as a ChildProcessError, and Ctrl-C. A cluster gives a dead process's trial to another.
     """
     files = [file_of(function, trial, make_folder(folder)) if folder else None for trial in trials]
-    rows = [read(file) if file and file.is_file() else None for file in files]
+    rows = [kept(file) if file else None for file in files]
     open_ = [i for i, row in enumerate(rows) if row is None]
     if not open_:
         return rows
@@ -53,18 +54,40 @@ def run_trials(function, trials, folder=None, jobs=2, progress=True, backend="lo
                     write_json(files[i], rows[i])
                 bar.update()
         except BrokenProcessPool:
-            done = sum(row is not None for row in rows)
-            kept = f"{done} of {len(trials)} trials are kept in {folder}: start it again to go on" if folder else "nothing was kept"
-            raise ChildProcessError(f"a process was killed in the midst of a trial, perhaps for want of memory; {kept}") from None
+            killed = "a process was killed in the midst of a trial, perhaps for want of memory"
+            raise ChildProcessError(f"{killed}; {what_is_left(rows, folder)}") from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"stopped; {what_is_left(rows, folder)}") from None
     return rows
+
+
+def what_is_left(rows, folder):
+    """Of a run that has ended too early, in words."""
+    done = sum(row is not None for row in rows)
+    return f"{done} of {len(rows)} trials are kept in {folder}: start it again to go on" if folder else "nothing was kept"
 
 
 def numbered(i, function, trial):
     """The trial's number and its result: trials come back in the order in which they end."""
+    tqdm.set_lock(RLock())  # its own reaches across processes, and Ctrl-C would leave it behind, with a warning
     with one_thread():
         return i, function(**trial)
 
 
 def read(file):
-    """A row that was kept."""
-    return json.loads(Path(file).read_text())
+    """A row that was kept. ValueError for a file that holds none."""
+    try:
+        row = json.loads(Path(file).read_text())
+    except ValueError:  # not JSON, or not even text
+        row = None
+    if not row or not isinstance(row, dict):
+        raise ValueError(f"{file} holds no row of a table: remove it, and its trial is done anew")
+    return row
+
+
+def kept(file):
+    """A row that was kept, or None: what holds none counts as not done."""
+    try:
+        return read(file)
+    except (FileNotFoundError, ValueError):
+        return None

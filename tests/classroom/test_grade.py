@@ -6,7 +6,7 @@ import io
 import pytest
 from student_functions import SOURCES
 
-from minilora.classroom.grade import as_csv, grade, own_cells, submissions, theme_of
+from minilora.classroom.grade import Grade, as_csv, grade, own_cells, submissions, theme_of
 from minilora.classroom.themes import THEMES
 from minilora.cli import main
 
@@ -36,6 +36,46 @@ def test_notebooks_are_found_with_their_students(tmp_path):
     assert [(student, path.name) for student, path in submissions(tmp_path)] == [
         ("alice", "a.ipynb"), ("alice", "b.ipynb"), ("bob", "bob.ipynb"),
     ]  # fmt: skip
+
+
+def test_who_handed_in_nothing_stands_in_the_table(tmp_path):
+    for folder in ("alice", "bob", ".git"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "alice" / "a.ipynb").write_text("")
+    *_, (student, path) = found = submissions(tmp_path)
+    assert len(found) == 2 and (student, path) == ("bob", None)
+    assert as_csv([grade(student, path, seed=1, seconds=1)]).endswith("\nbob,,0,0,,,,no notebook was handed in\n")
+
+
+def test_the_table_is_written_after_each_notebook(tmp_path, monkeypatch):
+    for name in ("alice", "bob"):
+        (tmp_path / f"{name}.ipynb").write_text("")
+
+    def tire(student, path, seed, seconds):
+        if student == "bob":
+            raise KeyboardInterrupt
+        return Grade(student, path.name, {"delta": "right"}, ())
+
+    monkeypatch.setattr("minilora.classroom.grade.grade", tire)
+    assert main(["course", "grade", str(tmp_path), "-o", str(tmp_path / "grades.csv")]) == 130
+    assert (tmp_path / "grades.csv").read_text().splitlines()[1:] == ["alice,alice.ipynb,1,1,,,,"]
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [("folder", "folder is a folder, and a file is to be written there: choose another name"), ("", "an empty name is no path")],
+)
+def test_a_table_that_cannot_be_written_is_told_before_the_work(out, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "alice.ipynb").write_text("")
+    monkeypatch.setattr("minilora.classroom.grade.grade", lambda *arguments: pytest.fail("it was graded"))
+    try:
+        code = main(["course", "grade", ".", "-o", out])
+    except SystemExit as stopped:  # argparse's way
+        code = stopped.code
+    error = capsys.readouterr().err
+    assert code == 2 and message in error and error.count("\n") == 1
 
 
 def test_a_students_own_checks_are_dropped_and_the_theme_is_told_by_the_functions():

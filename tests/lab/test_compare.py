@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minilora.cli import main
-from minilora.lab import compare, comparison
+from minilora.lab import compare, comparison, footprint
 from minilora.lab.common_table import Verdict, judged, verdicts
 from minilora.lab.contestants import CONTESTANTS, facts
 from minilora.lab.table import column, load, stored
@@ -194,9 +194,20 @@ def test_the_command_trains_measures_keeps_and_goes_on(tmp_path, capsys, monkeyp
     assert main(arguments) == 0 and json.loads(capsys.readouterr().out) == told
 
 
-def test_a_method_that_there_is_not_is_one_line(capsys):
-    assert main(["compare", "--methods", "lora,adaptor"]) == 2
-    assert capsys.readouterr().err.startswith("minilora: there is no method 'adaptor' to compare; there are full, lora,")
+@pytest.mark.parametrize(("methods", "wrong"), [("lora,adaptor", "adaptor"), ("", "")])
+def test_a_method_that_there_is_not_is_one_line(methods, wrong, capsys):
+    assert main(["compare", "--methods", methods]) == 2
+    assert capsys.readouterr().err.startswith(f"minilora: there is no method {wrong!r} to compare; there are full, lora,")
+
+
+def test_ctrl_c_while_memory_is_measured_says_that_it_goes_on(tmp_path, capsys, monkeypatch):
+    def tire(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(compare, "run", lambda *arguments: ([{"voice": "pirate", "batch": 1, "length": 8}], []))
+    monkeypatch.setattr(footprint, "measure", tire)
+    assert main(["compare", "--methods", "lora", "--out", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == f"\nminilora: stopped; what is done is kept in {tmp_path}: start it again to go on\n"
 
 
 def test_the_stored_run_is_shown_and_nothing_is_written(tmp_path, capsys, monkeypatch):

@@ -21,6 +21,13 @@ def test_a_row_for_each_model_and_domain_and_the_name_of_the_folder(rows):
     assert domain.draw(rows).axes
 
 
+def test_the_current_folder_has_a_name(tmp_path, monkeypatch):
+    (tmp_path / "diary.txt").write_text("it rained. " * 400)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(domain, "run_trials", lambda function, trials, **options: [{**trial, "loss": [1.0]} for trial in trials])
+    assert [row["folder"] for row in domain.run("smoke", seeds=(0,), folder=".")] == [tmp_path.name]
+
+
 def test_no_gain_is_noticed(rows):
     assert not any(finding.holds for finding in domain.check([{**row, "loss": 1.0} for row in rows]))
 

@@ -7,15 +7,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import RLock
 
 import pytest
 from small_run import BASE, CONFIG, TEXT
+from tqdm.auto import tqdm
 
 from minilora import cli
 from minilora.files.huggingface import save_base
-from minilora.lab import facets, sweep, table
+from minilora.lab import facets, fit, sweep, table
 from minilora.lab.measure import RESULTS
-from minilora.lab.trials import run_trials
+from minilora.lab.trials import file_of, numbered, read, run_trials
 from minilora.methods import REGISTRY
 
 TINY = 'base = "small"\ncorpus = "own.txt"\nsteps = 3\nbatch = 2\nlength = 16\nheld_out = 2\nrank = 2\n'
@@ -120,6 +122,12 @@ def test_a_mistake_on_the_command_line_gets_one_line(capsys, shop, arguments, me
     assert code == 2 and err.count("\n") == 1 and message in err
 
 
+def test_a_file_without_a_suffix_is_not_taken_for_its_folder(capsys, shop):
+    (shop / "mine").write_text(TINY)
+    code, _, err = run(capsys, "mine")
+    assert code == 2 and err == "minilora: mine has no suffix, and its folder cannot have its name: name a folder with --out\n"
+
+
 @pytest.mark.parametrize(("backend", "module", "packages"), [("dask", "distributed", "dask distributed"), ("ray", "ray", "ray")])
 def test_a_cluster_needs_its_package(capsys, shop, monkeypatch, backend, module, packages):
     monkeypatch.setattr("minilora.lab.places.find_spec", lambda name: None)
@@ -130,9 +138,74 @@ def test_a_cluster_needs_its_package(capsys, shop, monkeypatch, backend, module,
 
 def test_a_trial_that_diverges_is_a_row_that_says_so():
     rows = [{**trial, **sweep.run_trial(**trial)} for trial in plan(TINY + "learning_rate = [1e-2, 1e30]\n")]
-    assert [row["status"] for row in rows] == ["done", "diverged"] and rows[0]["held_out"] > 0 and rows[1]["held_out"] is None
+    assert [row["status"] for row in rows] == ["done", "diverged"] and rows[0]["held_out_loss"] > 0 and rows[1]["held_out_loss"] is None
     assert {name for row in rows for name in row} >= set(RESULTS)
     facets.draw(rows)
+
+
+def test_no_result_has_the_name_of_an_option():
+    """It would take the option's place in the table."""
+    assert not sweep.options_of(REGISTRY).keys() & {*RESULTS, "contents"}
+    rows = [{**trial, **sweep.run_trial(**trial)} for trial in plan(TINY.replace("held_out = 2", "held_out = [1, 2]"))]
+    assert [row["held_out"] for row in rows] == [1, 2] and facets.roles(rows)[0] == "held_out"
+
+
+def change_the_text():
+    Path("own.txt").write_text(TEXT[::-1])
+
+
+def change_the_base():
+    fit.base.cache_clear()  # as in a new process
+    save_base("small", CONFIG, {name: 2 * array for name, array in BASE.items()})
+
+
+@pytest.mark.parametrize("change", [change_the_text, change_the_base])
+def test_another_text_or_base_of_the_same_name_is_another_trial(change):
+    before = plan(TINY)
+    assert plan(TINY) == before
+    change()
+    assert plan(TINY) != before
+
+
+def test_what_a_base_and_a_text_hold_is_no_option_of_a_figure():
+    assert "contents" not in facets.options(plan(TINY))
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"{}", b"\xff"])
+def test_a_file_that_holds_no_row_is_not_done(shop, content):
+    trials = [{"n": n} for n in range(2)]
+    run_trials(square, trials, shop / "kept", jobs=1, progress=False)
+    file = file_of(square, trials[1], shop / "kept")
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="json holds no row of a table: remove it"):
+        read(file)
+    assert [row["square"] for row in run_trials(square, trials, shop / "kept", jobs=1, progress=False)] == [0, 1]
+    assert read(file)["square"] == 1
+
+
+def square(n):
+    return {"square": n * n}
+
+
+def tire(n):
+    """A trial: at the second one somebody presses Ctrl-C."""
+    if n == 1:
+        raise KeyboardInterrupt
+    return {"n": n}
+
+
+@pytest.mark.parametrize(
+    ("folder", "message"), [("kept", "stopped; 1 of 3 trials are kept in kept: start it again"), (None, "nothing was kept")]
+)
+def test_ctrl_c_says_what_is_kept(folder, message):
+    with pytest.raises(KeyboardInterrupt, match=message):
+        run_trials(tire, [{"n": n} for n in range(3)], folder, jobs=1, progress=False)
+
+
+def test_ctrl_c_leaves_no_lock_behind():
+    """tqdm's own lock is known by a name in the whole system, which a process that is ended does not take back."""
+    numbered(0, square, {"n": 1})
+    assert isinstance(tqdm.get_lock(), type(RLock()))
 
 
 def start(*arguments):

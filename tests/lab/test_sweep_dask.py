@@ -13,6 +13,7 @@ from small_run import BASE, CONFIG, TEXT
 
 from minilora.files.huggingface import save_base
 from minilora.lab import table
+from minilora.lab.places import dask_client
 from minilora.lab.trials import read
 
 pytest.importorskip("distributed")
@@ -44,6 +45,12 @@ def start(tmp_path, monkeypatch):
             return process, log
 
         yield begin
+
+
+@pytest.mark.parametrize("address", ["foo", "", "bar://there:8786", "tcp://there", "tcp://there:port"])
+def test_what_is_no_address_is_told_at_once(address):
+    with pytest.raises(ValueError, match="is no scheduler's address: give it as tcp://127.0.0.1:8786"):
+        dask_client(address)
 
 
 def test_a_worker_that_is_killed_costs_no_row(start, tmp_path):
