@@ -184,15 +184,10 @@ def draw(rows):
     ):
         steps, losses = course(rows, twin, seeds[0])
         twins.plot(steps, losses, style, color=ink, linewidth=3 if style == "-" else 1.3)
-    (steps, reference), (_, doubled) = course(rows, "the reference", seeds[0]), course(rows, "alpha doubled", seeds[0])
-    twins.annotate(
-        "alpha = 16, and (dashed) its twins:\nalpha / 8, A x 2, B x 4;  alpha / 5.1, A x 3, B x 1.7",
-        (steps[-1], reference[-1]), (0, -8), textcoords="offset points", ha="right", va="top", color=LIGHT.column,
-    )  # fmt: skip
-    twins.annotate(
-        "alpha = 32, and (dashed)\nalpha = 16 with B's rate x 2",
-        (steps[-1], doubled[-1]), (0, 8), textcoords="offset points", ha="right", color=LIGHT.row,
-    )  # fmt: skip
+    told = "alpha = 32, and (dashed)\nalpha = 16 with B's rate x 2"
+    twins.text(0.98, 0.97, told, transform=twins.transAxes, ha="right", va="top", color=LIGHT.row)
+    told = "alpha = 16, and (dashed) its twins:\nalpha / 8, A x 2, B x 4;\nalpha / 5.1, A x 3, B x 1.7"
+    twins.text(0.98, 0.8, told, transform=twins.transAxes, ha="right", va="top", color=LIGHT.column)
     twins.set(ylim=(0, None), xlabel="steps", title="the same training, twice")
     twins.set_ylabel("held-out loss above the best, nats a character")
 

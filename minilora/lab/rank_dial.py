@@ -172,13 +172,14 @@ def draw(rows):
         means = [np.mean(column(rows, "excess", kind="trained", cipher=cipher, rank=rank)) for rank in trained]
         axes.plot(trained, means, "o-", color=LIGHT.row, markersize=4)
         if trained:
-            axes.annotate("LoRA trained", (trained[-1], means[-1]), (4, 20), textcoords="offset points", color=LIGHT.row)
+            axes.annotate("LoRA trained", (trained[0], means[0]), (6, 6), textcoords="offset points", color=LIGHT.row)
         full = column(rows, "excess", kind="trained", cipher=cipher, rank=FULL)
         if full:
             used = np.mean(column(rows, "embedding_rank", kind="trained", cipher=cipher, rank=FULL))
             axes.axhline(np.mean(full), color=LIGHT.column, linestyle="--")
-            place = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points"}
-            axes.annotate(f"in full: rank {used:.0f}", (0.98, np.mean(full)), (0, 4), **place, ha="right", color=LIGHT.column)
+            place = {"xycoords": axes.get_yaxis_transform(), "textcoords": "offset points", "color": LIGHT.column}
+            x, ha = (0.02, "left") if ciphers.rank(CIPHERS[cipher]) > 7 else (0.98, "right")  # where the curves are not
+            axes.annotate(f"in full: rank {used:.0f}", (x, np.mean(full)), (0, 4), **place, ha=ha)
         axes.set_yscale("symlog", linthresh=0.1)
         axes.set(
             xlim=(0, 14), xticks=(1, 4, 8, 13), ylim=(0, 12), yticks=(0, 0.1, 1, 10), yticklabels=("0", "0.1", "1", "10"), xlabel="rank r"
@@ -187,7 +188,11 @@ def draw(rows):
         axes.minorticks_off()
     figure.axes[0].set_ylabel("loss above the base's on plain text,\nnats a character")
     figure.axes[-1].annotate(
-        "the exact update,\ncut to r by SVD", (ranks[2], losses[2]), (-40, -50), textcoords="offset points", color=LIGHT.ink
+        "the exact update,\ncut to r by SVD",
+        (ranks[len(ranks) // 2], losses[len(ranks) // 2]),
+        (6, 8),
+        textcoords="offset points",
+        color=LIGHT.ink,
     )
     seeds = len(set(column(rows, "seed", kind="trained")))
     figure.supxlabel(
