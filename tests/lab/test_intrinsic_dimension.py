@@ -41,4 +41,4 @@ def test_the_stored_table_holds_and_can_be_drawn(stored):
 def test_a_random_base_that_is_as_good_would_be_found(stored):
     pretrained = [row for row in stored if row["base_is"] == "pretrained"]
     spoiled = pretrained + [row | {"base_is": "random"} for row in pretrained if row["kind"] == "projection"]
-    assert [finding.holds for finding in intrinsic_dimension.check(spoiled)].count(False) == 3
+    assert [finding.holds for finding in intrinsic_dimension.check(spoiled)].count(False) == 1
