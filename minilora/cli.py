@@ -32,18 +32,14 @@ COMMANDS = (
 
 EXAMPLES = """\
 examples:
-  minilora demo                                             see everything once, in about a minute
-  minilora finetune --corpus pirate --rank 4 --out pirate   adapt the base that comes with the package
-  minilora generate --adapter pirate "once upon a time"     let it speak
-  minilora inspect pirate                                   what is in a folder, and is it whole?
-  minilora export pirate --out merged --merge               a whole model for transformers
-  minilora gradcheck --method lora                          is the backward pass right?
-  minilora count --d 4096 --k 4096 --rank 16                one matrix against its low-rank pair
-  minilora count --model llama-2-7b --targets q_proj,v_proj a whole model, and the line that PEFT prints
-  minilora memory --budget 8GB                              what can be trained in so much memory?
-  minilora sweep sweeps/rank-and-rate.toml                  a grid of trainings, here or on a cluster
-  minilora claims --only 17                                 what is said about LoRA, and what was measured
-"""
+  minilora finetune --corpus pirate --rank 4 --out pirate
+  minilora generate --adapter pirate "once upon a time"
+  minilora export pirate --out merged --merge    (a model for transformers)
+  minilora count --d 4096 --k 4096 --rank 16
+  minilora count --model llama-2-7b --targets q_proj,v_proj
+  minilora memory --budget 8GB
+  minilora sweep sweeps/rank-and-rate.toml
+  minilora claims --only 17"""
 
 
 class Parser(argparse.ArgumentParser):
