@@ -110,7 +110,7 @@ def alpha_two_r(tables):
     measured = (
         f"At one learning rate, {rates[0]:g}, alpha from {alphas[0]:g} to {alphas[-1]:g} makes {np.mean(fixed):.2f} nats a character of "
         f"difference after {column(rows, 'steps', part='grid')[0]} steps. Each at its own best learning rate, they end within "
-        f"{np.mean(apart):.2f}: the best rate falls as alpha to the power {np.mean(slopes):.2f}. Stronger is a higher learning rate, and "
+        f"{np.mean(apart):.3f}: the best rate falls as alpha to the power {np.mean(slopes):.2f}. Stronger is a higher learning rate, and "
         f"overfits as one: after {few[0]['steps']} steps on {overfitting.TEXTS} texts the loss on others is {low} at alpha 4 and {high} at "
         f"alpha 64, but {slow} at alpha 64 with a quarter of the learning rate, and {new} where every batch is new text."
     )
