@@ -36,7 +36,7 @@ QUESTION = "Where do the time and the memory of a training step go, and is LoRA'
 PRESETS = {
     "smoke": {"size": "S", "repeats": 2},
     "class": {"size": "M", "repeats": 8},
-    "paper": {"size": "L", "repeats": 30},
+    "paper": {"size": "M", "repeats": 30},
 }
 ADDED = "LoRA, r = 8"
 METHODS = {
