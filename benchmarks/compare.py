@@ -253,10 +253,10 @@ def machine():
 
 
 def kept(rows, before):
-    """The rows of this run, and those of earlier runs that it did not measure again, in the order of the whole table."""
-    found = {(row["measure"], row["size"]): row for row in [*before, *rows]}
-    sizes = [*SIZES, "SmolLM2"]
-    return sorted(found.values(), key=lambda row: (row["measure"] in MEMORIES, sizes.index(row["size"])))
+    """The rows of this run, and those of an earlier one at sizes that it did not measure, in the order of the whole table."""
+    measured, sizes = {row["size"] for row in rows}, [*SIZES, "SmolLM2"]
+    found = [row for row in before if row["size"] not in measured] + rows
+    return sorted(found, key=lambda row: (row["measure"] in MEMORIES, sizes.index(row["size"])))
 
 
 def main():
