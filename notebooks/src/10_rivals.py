@@ -11,11 +11,10 @@ import numpy as np
 
 import minilora as ml
 from minilora import layers
-from minilora.lab import common_table, compare
+from minilora.lab import common_table, compare, comparison
 from minilora.lab.table import column, stored
 from minilora.methods import REGISTRY
 from minilora.methods.check import check_method
-from minilora.pictures import comparison
 from minilora.pictures.lessons import bars, matrices, sheet, verdicts
 from minilora.pictures.notebook import Still, show
 from minilora.transformer import model
