@@ -262,14 +262,8 @@ courses = {
     corpus: [base.held_out_loss(corpus, weaker(voices["pirate"], t), rows=8)[1] for t in strengths] for corpus in ("pirate", "stories")
 }
 figure, axes = sheet(caption="pirate adapter, rank 4; 8 held-out texts of each kind")
-curves(
-    axes,
-    {f"on {name}": (strengths, line) for name, line in courses.items()},
-    "strength t",
-    "nats a letter above the best",
-    marker="o",
-    yscale="log",
-)
+named = {f"on {name}": (strengths, line) for name, line in courses.items()}
+curves(axes, named, "strength t", "nats a letter above the best", marker="o", yscale="log")
 show(
     figure, "On pirate text the loss falls to its minimum near strength one and rises again beyond; on stories it rises, from a quarter on."
 )
