@@ -46,7 +46,7 @@ PRESETS = {
         "rows": 16,
         "strengths": (0.25, 0.5, 0.75, 1.0),
     },
-    "paper": {
+    "paper": {  # full at 3e-3 is past the level before the first look, and still lower rates do not get far enough in as many steps
         "rates": {FULL: (3e-4, 1e-3), SMALL: (3e-3, 1e-2, 3e-2), LARGE: (1e-3, 3e-3, 1e-2)},
         "steps": 240,
         "rows": 64,

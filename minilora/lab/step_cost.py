@@ -11,7 +11,10 @@ What must be seen: of three products, y, dx and dW, LoRA drops the third, and ad
 least (a little lower, as nothing is propagated below the lowest pair), and exceed full fine-tuning's beyond r* / 3. Gradients and moments
 fall to the share that trains; the activations stay, but where no layer needs its input: a frozen layer without a pair, or with an A that
 does not train (LoRA-FA). Merged, a forward pass is the base's; unmerged it is never faster.
-What this size cannot show: a GPU, on which small products leave most of it idle; memory that is swapped or recomputed.
+What this size cannot show: a GPU, on which small products leave most of it idle; memory that is swapped or recomputed. At size L, run once
+with 30 repeats, r = 32 took 0.85 of full's FLOPs, for r* / 3 is 43 there; the pair beside the weight 1.16 +- 0.11 of the base's seconds on
+a batch, no three deviations; and one token merged 1.34 times the base's or its inverse, perhaps because two copies of the weights do not
+fit into the cache, which was not tried. So both presets are of size M.
 """
 
 import time
