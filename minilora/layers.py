@@ -74,14 +74,14 @@ def rmsnorm_gain_backward(dy, cache):
 
 
 def split_heads(x, batch, heads):
-    """(N, heads * c) -> (batch, heads, time, c), contiguous, so that the matrix products of attention never stride."""
-    return np.ascontiguousarray(x.reshape(batch, x.shape[0] // batch, heads, -1).transpose(0, 2, 1, 3))
+    """(N, heads * c) -> (batch, heads, time, c), a view: in memory a token's heads stay side by side."""
+    return x.reshape(batch, x.shape[0] // batch, heads, -1).transpose(0, 2, 1, 3)
 
 
 def join_heads(x):
     """(batch, heads, time, c) -> (N, heads * c): the way back, and the backward pass of split_heads."""
     batch, heads, time, width = x.shape
-    return np.ascontiguousarray(x.transpose(0, 2, 1, 3)).reshape(batch * time, heads * width)
+    return x.transpose(0, 2, 1, 3).reshape(batch * time, heads * width)
 
 
 def rope_tables(positions, frequencies, dtype=np.float32):

@@ -53,13 +53,13 @@ def test_frozen_linears_without_an_adapter_cache_no_input():
 class Counted(np.ndarray):
     """An array that notes the shapes of each matrix product it takes part in, as does what is computed from it.
 
-    Attention's own products are not among them: the arrays that split_heads makes are plain.
+    Attention's own products are not among them: their arrays have four axes.
     """
 
     products = Counter()
 
     def __array_ufunc__(self, ufunc, method, *inputs, out=None, **options):
-        if ufunc is np.matmul:
+        if ufunc is np.matmul and inputs[0].ndim == 2:
             Counted.products[inputs[0].shape, inputs[1].shape] += 1
         plain = [array.view(np.ndarray) if isinstance(array, Counted) else array for array in inputs]
         if out is not None:

@@ -78,9 +78,9 @@ def test_initial_loss_is_that_of_equal_logits():
 
 
 def test_lowest_layer():
-    assert lowest_layer(["model.layers.11.mlp.up_proj.lora_A", "model.layers.3.x"], 12) == 3
-    assert lowest_layer(["model.norm.weight", "lm_head.weight"], 12) == 12
-    assert lowest_layer(["model.embed_tokens.weight"], 12) == -1
+    assert lowest_layer(("model.layers.11.mlp.up_proj.lora_A", "model.layers.3.x"), 12) == 3
+    assert lowest_layer(("model.norm.weight", "lm_head.weight"), 12) == 12
+    assert lowest_layer(("model.embed_tokens.weight",), 12) == -1
 
 
 def test_a_text_longer_than_the_context_is_refused():

@@ -68,26 +68,48 @@ def rmsnorm_gain_backward(dy, cache):
 
 
 @compiled
-def rotate(x, cos, sin, y):
-    """x, y (heads of all rows, T, c): feature i turns with feature i + c/2."""
-    heads, T, width = x.shape
+def turn_split(x, cos, sin, y):
+    """x (batch, T, heads, c), as split_heads leaves it in memory -> y (batch, heads, T, c): feature i turns with feature i + c/2."""
+    batch, T, heads, width = x.shape
     half = width // 2
-    for h in range(heads):
+    for b in range(batch):
+        for h in range(heads):
+            for t in range(T):
+                for i in range(half):
+                    first, second = x[b, t, h, i], x[b, t, h, i + half]
+                    y[b, h, t, i] = first * cos[t, i] - second * sin[t, i]
+                    y[b, h, t, i + half] = second * cos[t, i] + first * sin[t, i]
+
+
+@compiled
+def turn_back_joined(y, cos, sin, x):
+    """y (batch, heads, T, c) -> x (batch, T, heads, c), by the negative angle: join_heads need not copy it."""
+    batch, heads, T, width = y.shape
+    half = width // 2
+    for b in range(batch):
         for t in range(T):
-            for i in range(half):
-                first, second = x[h, t, i], x[h, t, i + half]
-                y[h, t, i] = first * cos[t, i] - second * sin[t, i]
-                y[h, t, i + half] = second * cos[t, i] + first * sin[t, i]
+            for h in range(heads):
+                for i in range(half):
+                    first, second = y[b, h, t, i], y[b, h, t, i + half]
+                    x[b, t, h, i] = first * cos[t, i] + second * sin[t, i]
+                    x[b, t, h, i + half] = second * cos[t, i] - first * sin[t, i]
 
 
 def rope_forward(x, cos, sin):
-    y = np.empty_like(x)  # (batch, heads, T, c)
-    rotate(x.reshape(-1, *x.shape[2:]), cos, sin, y.reshape(-1, *x.shape[2:]))
+    y = np.empty(x.shape, x.dtype)  # (batch, heads, T, c)
+    turn_split(np.ascontiguousarray(x.transpose(0, 2, 1, 3)), cos, sin, y)
     return y
 
 
 def rope_backward(dy, cos, sin):
-    return rope_forward(dy, cos, -sin)
+    dx = _empty_heads(*dy.shape, dy.dtype)  # (batch, heads, T, c)
+    turn_back_joined(np.ascontiguousarray(dy), cos, sin, dx.transpose(0, 2, 1, 3))
+    return dx
+
+
+def _empty_heads(batch, heads, T, width, dtype):
+    """An array (batch, heads, T, c) in which a token's heads lie side by side, so that join_heads need not copy it."""
+    return np.empty((batch, T, heads, width), dtype).transpose(0, 2, 1, 3)
 
 
 @compiled
@@ -159,37 +181,46 @@ def _grouped(x, groups, rows):
 def attention_forward(q, k, v):
     batch, heads, T, width = q.shape
     groups, S = k.shape[1], k.shape[2]
+    o = _empty_heads(batch, heads, T, width, q.dtype)  # (batch, H, T, c)
     if T == 1:
-        o, p = np.empty_like(q), np.empty((batch, groups, heads // groups, S), q.dtype)  # (batch, H, 1, c), (batch, G, H/G, S)
+        p = np.empty((batch, groups, heads // groups, S), q.dtype)  # (batch, G, H/G, S)
         kt, vt = k.transpose(2, 0, 1, 3), v.transpose(2, 0, 1, 3)  # (S, batch, G, c) each: as a cache has them in memory
         attend_one(q[:, :, 0], kt, vt, q.dtype.type(width**-0.5), p.reshape(batch, heads, S), o[:, :, 0])
         return o, (q, k, v, [(slice(0, 1), S, p)])
-    kt = np.ascontiguousarray(k.swapaxes(-1, -2))  # (batch, G, c, S): turned round once, it is read faster by every block
-    o, parts = np.empty((batch, groups, heads // groups, T, width), q.dtype), []  # (batch, G, H/G, T, c)
+    kt, v = np.ascontiguousarray(k.swapaxes(-1, -2)), np.ascontiguousarray(v)  # (batch, G, c, S): turned round once, it is read faster
+    parts = []
     for start in range(0, T, QUERIES):
         rows = slice(start, min(start + QUERIES, T))
         n = rows.stop - start
         seen = S - T + rows.stop  # keys that the last of these queries sees
         p = _grouped(q, groups, rows) @ kt[..., :seen]  # (batch, G, H/G * n, seen)
         softmax_rows(p.reshape(-1, n, seen), q.dtype.type(width**-0.5), seen - n)
-        o[..., rows, :] = (p @ v[..., :seen, :]).reshape(batch, groups, -1, n, width)
+        o[..., rows, :] = (p @ v[..., :seen, :]).reshape(batch, heads, n, width)
         parts.append((rows, seen, p))
-    return o.reshape(q.shape), (q, k, v, parts)
+    return o, (q, k, v, parts)
 
 
 def attention_backward(do, cache):
     q, k, v, parts = cache
     batch, groups, S, width = k.shape
-    dq, dk, dv = np.empty((batch, groups, q.shape[1] // groups, *q.shape[2:]), q.dtype), np.zeros_like(k), np.zeros_like(v)
-    vt = np.ascontiguousarray(v.swapaxes(-1, -2))  # (batch, G, c, S)
-    for rows, seen, p in parts:
+    do, vt = np.ascontiguousarray(do), np.ascontiguousarray(v.swapaxes(-1, -2))  # (batch, H, T, c), (batch, G, c, S)
+    dq, dk, dv = np.empty_like(do), None, None  # (batch, H, T, c)
+    for rows, seen, p in reversed(parts):  # the last queries see all keys
         dob = _grouped(do, groups, rows)  # (batch, G, H/G * n, c)
         dp = dob @ vt[..., :seen]  # (batch, G, H/G * n, seen)
-        dv[..., :seen, :] += p.swapaxes(-1, -2) @ dob
+        dv = _add_seen(p.swapaxes(-1, -2) @ dob, dv)  # (batch, G, S, c)
         softmax_backward_rows(dp.reshape(-1, seen), p.reshape(-1, seen), q.dtype.type(width**-0.5))
-        dq[..., rows, :] = (dp @ k[..., :seen, :]).reshape(*dq.shape[:3], -1, width)
-        dk[..., :seen, :] += dp.swapaxes(-1, -2) @ _grouped(q, groups, rows)
-    return dq.reshape(q.shape), dk, dv
+        dq[..., rows, :] = (dp @ k[..., :seen, :]).reshape(batch, q.shape[1], -1, width)
+        dk = _add_seen(dp.swapaxes(-1, -2) @ _grouped(q, groups, rows), dk)  # (batch, G, S, c)
+    return dq, dk, dv
+
+
+def _add_seen(part, total):
+    """part (batch, G, seen, c) of the keys' or values' gradient, added to the total (batch, G, S, c): the first part is the total."""
+    if total is None:
+        return part
+    total[..., : part.shape[2], :] += part
+    return total
 
 
 @compiled

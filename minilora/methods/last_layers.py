@@ -22,4 +22,4 @@ class LastLayers(Copies):
         if not 1 <= self.layers <= config.num_hidden_layers:
             raise ValueError(f"last-layers of {self.layers} is outside 1..{config.num_hidden_layers}, the layers of this base")
         first = config.num_hidden_layers - self.layers
-        return {name: shape for name, shape in config.shapes().items() if lowest_layer([name], config.num_hidden_layers) >= first}
+        return {name: shape for name, shape in config.shapes().items() if lowest_layer((name,), config.num_hidden_layers) >= first}

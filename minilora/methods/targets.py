@@ -29,8 +29,8 @@ def resolve(targets, config):
     wanted = [part.strip() for target in wanted for part in target.split(",")]
     chosen = set()
     for target in wanted:
-        suffixes = GROUPS.get(target, (target,))
-        found = [name for name in available if any(name == suffix or name.endswith(f".{suffix}") for suffix in suffixes)]
+        suffixes = tuple(f".{suffix}" for suffix in GROUPS.get(target, (target,)))
+        found = [name for name in available if f".{name}".endswith(suffixes)]
         if not found:
             raise ValueError(f"target {target!r} matches no module{_hint(target, config, available)}")
         chosen.update(found)

@@ -204,7 +204,7 @@ def backward(dlogits, cache):
     """dlogits (batch * T, V) -> gradients of the trainable arrays, name -> array of its shape."""
     config, sites, (batch, T, extra), ce, caches, cn, ch, head_input = cache
     grads = {}
-    lowest = lowest_layer(sites.arrays, config.num_hidden_layers)
+    lowest = lowest_layer(tuple(sites.arrays), config.num_hidden_layers)
     if head_input is not None:
         add_grad(grads, "model.embed_tokens.weight", np.ascontiguousarray((head_input.T @ dlogits).T))  # (V, d)    logits = n E.T
     dn = linear_backward(sites, "lm_head", dlogits, ch, grads)  # (N, d)

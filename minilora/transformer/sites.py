@@ -5,6 +5,7 @@ residual; the input embedding. The model asks at each site and passes on what it
 overrides the sites that it uses. `grads` is the dictionary that a backward adds its arrays' gradients to.
 """
 
+import functools
 import re
 
 from minilora.ops import reference
@@ -71,8 +72,9 @@ class Sites:
         return dx
 
 
+@functools.lru_cache(maxsize=256)
 def lowest_layer(names, num_layers):
-    """The index of the lowest layer with a trainable array, so that nothing is propagated below it.
+    """The index of the lowest layer with a trainable array, given their names (a tuple), so that nothing is propagated below it.
 
     num_layers if only the head or the last norm train; -1 if something trains at the input.
     """
