@@ -163,9 +163,13 @@ def mixed_batch(size, stack, adapters=16):
     bank = Bank(SimpleNamespace(name="toy", config=config, weights=base))
     for i in range(adapters):
         bank.attach(i, Adapter(LORA, LORA.init(config, base, rng), config, "toy"))
-    stack.enter_context(workers(1))
     sites = bank.mixed_sites([i % adapters for i in range(32)], ops.choose())
-    return lambda: model.forward(config, base, tokens, sites)
+
+    def run():
+        with threadpool_limits(limits=2, user_api="blas"):
+            return model.forward(config, base, tokens, sites)
+
+    return run
 
 
 def swapping(size, stack):

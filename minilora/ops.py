@@ -25,13 +25,18 @@ def reference():
 
 @functools.cache
 def compiled():
-    """The readable functions, with their compiled twins in place of those that have one. ImportError without Numba."""
+    """The readable functions, with their compiled twins in place of those that have one. ImportError without Numba.
+
+    From then on the process keeps the memory that it frees.
+    """
     from minilora.kernels import adamw as fast_adamw
     from minilora.kernels import layers as fast_layers
     from minilora.kernels import lowrank as fast_lowrank
     from minilora.kernels import quantization as fast_quantization
     from minilora.kernels import sampling as fast_sampling
+    from minilora.kernels.memory import keep_freed_memory
 
+    keep_freed_memory()
     readable = vars(reference())
     fast = _public(fast_layers, fast_lowrank, fast_quantization, fast_adamw, fast_sampling)
     fast = {name: value for name, value in fast.items() if name in readable}

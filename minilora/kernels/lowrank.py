@@ -88,15 +88,20 @@ def backward_rows(dy, x, A, B, s, dz, dA, dB):
         dots(dy[rows], B, s, dz[rows])
         add_product(z[:n].T, dy[rows], s, dB)
         add_product(dz[rows].T, x[rows], one, dAt)
-    dA[:] = dAt.T
+    for p in range(len(dA)):  # dA[:] = dAt.T, which would compile messages for shapes that differ, for seconds
+        for j in range(len(dAt)):
+            dA[p, j] = dAt[j, p]
 
 
 @compiled
 def merge_rows(W, A, B, s, merged):
     """merged = W + s A B, a few rows at a time."""
-    for i in range(0, len(W), ROWS):
+    d, k = W.shape
+    for i in range(0, d, ROWS):
         rows = slice(i, i + ROWS)
-        merged[rows] = W[rows]
+        for p in range(i, min(i + ROWS, d)):
+            for j in range(k):
+                merged[p, j] = W[p, j]
         add_product(A[rows], B, s, merged[rows])
 
 

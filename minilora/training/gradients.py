@@ -11,14 +11,12 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from minilora.layers import IGNORED
-from minilora.training.memory import keep_freed_memory
 from minilora.transformer import model
 
 
 @contextmanager
 def workers(number):
     """A pool of threads, with BLAS kept to one thread each: two pools on the same cores would only wait for each other."""
-    keep_freed_memory()
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(number) as pool:
         yield pool
 

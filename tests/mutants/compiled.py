@@ -30,8 +30,8 @@ COMPILED = listed(
                 ("range(0, len(x), ROWS)", "range(0, len(x) - ROWS + 1, ROWS)", "rows that fill no block left out"),
             ],
             "merge_rows": [
-                ("merged[rows] = W[rows]", "merged[rows] = 0", "W itself forgotten"),
-                ("range(0, len(W), ROWS)", "range(0, len(W) - len(W) % ROWS, ROWS)", "rows that fill no block left out"),
+                ("merged[p, j] = W[p, j]", "merged[p, j] = 0", "W itself forgotten"),
+                ("range(0, d, ROWS)", "range(0, d - d % ROWS, ROWS)", "rows that fill no block left out"),
             ],
             "merge": [
                 (
