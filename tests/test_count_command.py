@@ -42,6 +42,11 @@ def test_a_model_and_the_line_that_PEFT_prints(capsys):
     assert f"{lora / full:.4f}" in out.splitlines()[-1]
 
 
+def test_the_base_that_comes_along_is_known_by_its_name(capsys):
+    result = json.loads(run(capsys, "count --model stories-base --rank 8 --json")[1])
+    assert (result["base"], result["trainable"]) == (455_520, 55_296)
+
+
 def test_a_config_json_and_full_fine_tuning(capsys, tmp_path):
     sizes = {"vocab_size": 13, "hidden_size": 12, "intermediate_size": 10, "num_hidden_layers": 2, "num_attention_heads": 2}
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "qwen2", **sizes}))

@@ -12,7 +12,7 @@ def whole_number(text):
 
 def add_model(parser):
     one = parser.add_mutually_exclusive_group()
-    one.add_argument("--model", help="a known model, as llama-2-7b; a wrong name lists them")
+    one.add_argument("--model", help="a known model, as llama-2-7b, or stories-base; a wrong name lists them")
     one.add_argument("--config", help="a Hugging Face config.json, or its folder")
 
 
@@ -23,11 +23,14 @@ def add_batch(parser):
 
 def model_of(args):
     """-> the name and the dimensions that --model or --config ask for. ValueError or FileNotFoundError where there are none."""
-    if args.model is not None:
-        from minilora.transformer.known import KNOWN, find
-
-        name = find(args.model)
-        return name, KNOWN[name]
     from minilora.files.dimensions import read_dimensions
 
-    return str(args.config), read_dimensions(args.config)
+    if args.model is None:
+        return str(args.config), read_dimensions(args.config)
+    from minilora.api import SHIPPED
+    from minilora.transformer.known import KNOWN, find
+
+    if (SHIPPED / args.model / "config.json").is_file():
+        return args.model, read_dimensions(SHIPPED / args.model)
+    name = find(args.model)
+    return name, KNOWN[name]

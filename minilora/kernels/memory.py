@@ -1,4 +1,4 @@
-"""Freed memory is kept for the next step.
+"""Freed memory is kept for the next step, or the next forward pass.
 
 A step makes hundreds of arrays and drops them again, the same sizes each time. The C library hands large ones straight back to the system,
 which clears every page before it lends it out anew: a fifth of a step went into that. Kept, the pages are simply used again. The
