@@ -231,9 +231,9 @@ def draw(rows, path):
     for y, row in enumerate(part):
         axes.plot([row["low"], row["high"]], [y, y], color="#D55E00", linewidth=2)
         axes.plot(row["ratio"], y, "o", color="#D55E00")
-        axes.annotate(f"{row['ratio']:.1f}", (row["ratio"], y), textcoords="offset points", xytext=(0, 6), ha="center", fontsize=8)
+        axes.annotate(f"{row['ratio']:.1f}", (row["ratio"], y), textcoords="offset points", xytext=(0, 8), ha="center", fontsize=8)
         if row["goal"]:
-            axes.plot(row["goal"], y, "|", color="#0072B2", markersize=12, markeredgewidth=2)
+            axes.plot(row["goal"], y, "|", color="#0072B2", markersize=10, markeredgewidth=2)
     axes.axvline(1, color="#888888", linewidth=0.8)
     axes.set_xscale("log")
     ticks = [1, 2, 3, 5, 10, 20]
