@@ -131,7 +131,7 @@ def check(rows):
     return [
         exactly("what is constructed misses the bound by", max(abs(row["constructed"] - row["bound"]) for row in rows), 0, 1e-9),
         exactly("what is trained lies under the bound by", max(0.0, *(row["bound"] - row["trained"] for row in rows)), 0, 1e-9),
-        below("with ranks that sum up to R, training misses", per_seed(rows, lambda row: row["trained"], enough), 1e-3),
+        below("with ranks that sum up to R, training misses", per_seed(rows, lambda row: row["trained"], enough), 1e-2),
         above("with one rank less in every layer it misses", [-x for x in per_seed(rows, lambda row: -row["trained"], one_less)], 0.1),
         below(
             "with ranks that do not, training is above the bound by",
