@@ -68,7 +68,7 @@ def rmsnorm_gain_backward(dy, cache):
 
 
 @compiled
-def turn_split(x, cos, sin, y):
+def rotate_split(x, cos, sin, y):
     """x (batch, T, heads, c), as split_heads leaves it in memory -> y (batch, heads, T, c): feature i turns with feature i + c/2."""
     batch, T, heads, width = x.shape
     half = width // 2
@@ -82,7 +82,7 @@ def turn_split(x, cos, sin, y):
 
 
 @compiled
-def turn_back_joined(y, cos, sin, x):
+def rotate_back_joined(y, cos, sin, x):
     """y (batch, heads, T, c) -> x (batch, T, heads, c), by the negative angle: join_heads need not copy it."""
     batch, heads, T, width = y.shape
     half = width // 2
@@ -97,13 +97,13 @@ def turn_back_joined(y, cos, sin, x):
 
 def rope_forward(x, cos, sin):
     y = np.empty(x.shape, x.dtype)  # (batch, heads, T, c)
-    turn_split(np.ascontiguousarray(x.transpose(0, 2, 1, 3)), cos, sin, y)
+    rotate_split(np.ascontiguousarray(x.transpose(0, 2, 1, 3)), cos, sin, y)
     return y
 
 
 def rope_backward(dy, cos, sin):
     dx = _empty_heads(*dy.shape, dy.dtype)  # (batch, heads, T, c)
-    turn_back_joined(np.ascontiguousarray(dy), cos, sin, dx.transpose(0, 2, 1, 3))
+    rotate_back_joined(np.ascontiguousarray(dy), cos, sin, dx.transpose(0, 2, 1, 3))
     return dx
 
 
@@ -187,8 +187,8 @@ def attention_forward(q, k, v):
         kt, vt = k.transpose(2, 0, 1, 3), v.transpose(2, 0, 1, 3)  # (S, batch, G, c) each: as a cache has them in memory
         attend_one(q[:, :, 0], kt, vt, q.dtype.type(width**-0.5), p.reshape(batch, heads, S), o[:, :, 0])
         return o, (q, k, v, [(slice(0, 1), S, p)])
-    kt, v = np.ascontiguousarray(k.swapaxes(-1, -2)), np.ascontiguousarray(v)  # (batch, G, c, S): turned round once, it is read faster
-    parts = []
+    # Every block reads them: turned round once, and a head's rows side by side, they come faster from main memory.
+    kt, v, parts = np.ascontiguousarray(k.swapaxes(-1, -2)), np.ascontiguousarray(v), []  # (batch, G, c, S), (batch, G, S, c)
     for start in range(0, T, QUERIES):
         rows = slice(start, min(start + QUERIES, T))
         n = rows.stop - start
@@ -205,7 +205,7 @@ def attention_backward(do, cache):
     batch, groups, S, width = k.shape
     do, vt = np.ascontiguousarray(do), np.ascontiguousarray(v.swapaxes(-1, -2))  # (batch, H, T, c), (batch, G, c, S)
     dq, dk, dv = np.empty_like(do), None, None  # (batch, H, T, c)
-    for rows, seen, p in reversed(parts):  # the last queries see all keys
+    for rows, seen, p in reversed(parts):  # the last queries see all keys, so that the first dk and dv are whole
         dob = _grouped(do, groups, rows)  # (batch, G, H/G * n, c)
         dp = dob @ vt[..., :seen]  # (batch, G, H/G * n, seen)
         dv = _add_seen(p.swapaxes(-1, -2) @ dob, dv)  # (batch, G, S, c)

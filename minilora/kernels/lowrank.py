@@ -59,7 +59,7 @@ def add_product(z, M, s, y):
                 y[i, p] += a0 * m0 + a1 * m1 + a2 * m2 + a3 * m3
                 y[i + 1, p] += b0 * m0 + b1 * m1 + b2 * m2 + b3 * m3
     for i in range(n):
-        for j in range(r - r % 4 if i < n - n % 2 else 0, r):
+        for j in range(r - r % 4 if i < n - n % 2 else 0, r):  # what fills no block of two by four
             a0 = s * z[i, j]
             for p in range(k):
                 y[i, p] += a0 * M[j, p]

@@ -65,14 +65,14 @@ COMPILED = listed(
                 ("dgain[p] += dy", "dgain[p] = dy", "the last token alone"),
                 (" * rstd[i]", "", "x not normalised"),
             ],
-            "turn_split": [
+            "rotate_split": [
                 (
                     "x[b, t, h, i], x[b, t, h, i + half]",
                     "x[b, t, h, 2 * i], x[b, t, h, 2 * i + 1]",
                     "neighbours paired, then joined as halves",
                 ),
             ],
-            "turn_back_joined": [
+            "rotate_back_joined": [
                 ("first * cos[t, i] + second", "first * cos[t, i] - second", "rotated on, not back, in the first half"),
                 ("second * cos[t, i] - first", "second * cos[t, i] + first", "rotated on, not back, in the second half"),
             ],
