@@ -11,7 +11,7 @@ from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from minilora import ops
 from minilora.adapters.bank import Bank
@@ -146,10 +146,10 @@ def decoding(size, stack, batch=1):
     """Generate with the cache, from a prompt to the end of the context: size.length - PROMPT tokens a row."""
     config, base, _, inputs, _ = set_up(size, FULL)
     prompt = np.resize(inputs[:, :PROMPT], (batch, PROMPT))  # (batch, PROMPT)
-    sites = FULL.sites(config, {}, ops.choose())
+    sites, pools = FULL.sites(config, {}, ops.choose()), ThreadpoolController()
 
     def run():
-        with threadpool_limits(limits=2, user_api="blas"):  # outside of training BLAS has its threads; the larger products use them
+        with pools.limit(limits=2, user_api="blas"):  # outside of training BLAS has its threads; the larger products use them
             return generate(config, base, prompt, size.length - PROMPT, sites)
 
     return run
@@ -163,10 +163,10 @@ def mixed_batch(size, stack, adapters=16):
     bank = Bank(SimpleNamespace(name="toy", config=config, weights=base))
     for i in range(adapters):
         bank.attach(i, Adapter(LORA, LORA.init(config, base, rng), config, "toy"))
-    sites = bank.mixed_sites([i % adapters for i in range(32)], ops.choose())
+    sites, pools = bank.mixed_sites([i % adapters for i in range(32)], ops.choose()), ThreadpoolController()
 
     def run():
-        with threadpool_limits(limits=2, user_api="blas"):
+        with pools.limit(limits=2, user_api="blas"):
             return model.forward(config, base, tokens, sites)
 
     return run

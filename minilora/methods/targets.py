@@ -1,6 +1,7 @@
 """Which modules does a method adapt? Names are matched by suffix, as in PEFT; a name that matches nothing is an error."""
 
 import difflib
+import functools
 import re
 
 from minilora.methods.patterns import matches, matches_end
@@ -24,9 +25,14 @@ def resolve(targets, config):
 
     Returns name -> (d, k). Raises ValueError for a target that matches nothing, naming the closest module.
     """
+    wanted = [targets] if isinstance(targets, str) else targets
+    return dict(_resolved(tuple(part.strip() for target in wanted for part in target.split(",")), config))
+
+
+@functools.lru_cache(maxsize=256)
+def _resolved(wanted, config):
+    """Kept, since every shard of every step asks for the same."""
     available = modules(config)
-    wanted = [targets] if isinstance(targets, str) else list(targets)
-    wanted = [part.strip() for target in wanted for part in target.split(",")]
     chosen = set()
     for target in wanted:
         suffixes = tuple(f".{suffix}" for suffix in GROUPS.get(target, (target,)))
