@@ -8,6 +8,7 @@ from minilora.commands.table import table
 
 HELP = "plan the memory of training: what fits into a budget?"
 BASES = ("bf16", "nf4", "nf4-double")  # the forms of a frozen base
+POWERS = {"GB": 9, "MB": 6}  # of ten, in bytes
 
 
 def add_arguments(parser):
@@ -44,7 +45,7 @@ def run(args):
     if args.json:
         print(json.dumps({"budget": budget, "batch": args.batch, "length": args.length, "recompute": not args.keep, "models": plans}))
         return
-    print(overview(plans, args, budget) if len(plans) > 1 else details(plans[0], args, budget))
+    print(overview(plans, args) if len(plans) > 1 else details(plans[0], args))
     print("\n" + assumptions(args))
     for name, reason in left_out.items():
         print(f"left out: {name}: {reason}")
@@ -76,11 +77,11 @@ def plan(name, config, args, budget):
     return result
 
 
-def gigabytes(count):
-    return f"{count / 1e9:,.2f}" if count else "-"
+def amount(count, unit="GB"):
+    return f"{count / 10 ** POWERS[unit]:,.2f}" if count else "-"
 
 
-def overview(plans, args, budget):
+def overview(plans, args):
     """Models down, ways across."""
     ways = list(plans[0]["ways"])
     rows = [
@@ -88,27 +89,27 @@ def overview(plans, args, budget):
             each["model"],
             f"{each['parameters']:,}",
             f"{each['trainable']:,}",
-            *(f"{gigabytes(way['total'])} {'*' if way['fits'] else ' '}" for way in each["ways"].values()),
+            *(f"{amount(way['total'])} {'*' if way['fits'] else ' '}" for way in each["ways"].values()),
         )
         for each in plans
     ]
-    title = f"training {args.batch:,} x {args.length:,} tokens a step, in GB (10^9 bytes); * fits into {gigabytes(budget)} GB"
+    title = f"training {args.batch:,} x {args.length:,} tokens a step, in GB (10^9 bytes); * fits into {args.budget}"
     return f"{title}\n\n{table(('model', 'parameters', plans[0]['method'] + ' trains', *(f'{way}  ' for way in ways)), rows)}"
 
 
-def details(plan, args, budget):
+def details(plan, args):
     """One model: parts down, ways across."""
     ways = plan["ways"].values()
-    rows = [(part, *(gigabytes(way["parts"][part]) for way in ways)) for part in next(iter(ways))["parts"]]
-    rows.append(("total", *(gigabytes(way["total"]) for way in ways)))
-    rows.append((f"fits into {gigabytes(budget)} GB", *("yes" if way["fits"] else "no" for way in ways)))
+    unit = "GB" if any(way["total"] >= 10 ** POWERS["GB"] for way in ways) else "MB"
+    rows = [(part, *(amount(way["parts"][part], unit) for way in ways)) for part in next(iter(ways))["parts"]]
+    rows.append(("total", *(amount(way["total"], unit) for way in ways)))
+    rows.append((f"fits into {args.budget}", *("yes" if way["fits"] else "no" for way in ways)))
     rows.append(("most tokens a step that fit", *(f"{way['tokens']:,}" if way["tokens"] else "none" for way in ways)))
-    rows.append(("activations if all are kept", *(gigabytes(way["activations"]["kept"]) for way in ways)))
-    rows.append(("activations if computed again", *(gigabytes(way["activations"]["recomputed"]) for way in ways)))
-    title = (
-        f"{plan['model']}, {plan['parameters']:,} parameters: training {args.batch:,} x {args.length:,} tokens a step, in GB (10^9 bytes)"
-    )
-    cache = f"to generate so many tokens, a key/value cache of {gigabytes(plan['cache'])} GB in bf16 stands beside the weights"
+    rows.append(("activations if all are kept", *(amount(way["activations"]["kept"], unit) for way in ways)))
+    rows.append(("activations if computed again", *(amount(way["activations"]["recomputed"], unit) for way in ways)))
+    step = f"training {args.batch:,} x {args.length:,} tokens a step, in {unit} (10^{POWERS[unit]} bytes)"
+    title = f"{plan['model']}, {plan['parameters']:,} parameters: {step}"
+    cache = f"to generate so many tokens, a key/value cache of {amount(plan['cache'], unit)} {unit} in bf16 stands beside the weights"
     return f"{title}\n\n{table(('part', *plan['ways']), rows)}\n\n{cache}"
 
 
