@@ -139,8 +139,8 @@ check("merge", merge, seed=1, strict=True)
 # *Difficulty 3 of 5, about 6 minutes.* **Why it matters:** if both start at zero, no gradient ever moves them; if neither does, the model
 # does not begin as the base.
 #
-# From random numbers u (d, r), each between 0 and 1, make A evenly distributed between -1 / sqrt(d) and 1 / sqrt(d), and B (r, k) zero.
-# Return both.
+# From random numbers u (d, r), each between 0 and 1, make A evenly distributed between -1 / sqrt(d), where u is 0, and 1 / sqrt(d), where
+# u is 1, and B (r, k) zero. Return both.
 #
 # <details><summary>Hint</summary>
 #

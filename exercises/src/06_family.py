@@ -198,7 +198,7 @@ check("lora_fa_backward", lora_fa_backward, seed=1, strict=True)
 # weight and trains those.
 #
 # Return A and B such that s A B is the best approximation of W of rank r. Each singular value is shared equally between the two: its square
-# root goes to A and its square root to B. (Signs of singular vectors may come out either way.)
+# root goes to A and its square root to B, the largest first. (Signs of singular vectors may come out either way.)
 #
 # <details><summary>Hint</summary>
 #

@@ -121,7 +121,7 @@ print("the sum is A @ B:", np.array_equal(first + second, A @ B))
 # It looked too good: 26 numbers for 40. What did we give away?
 #
 # Every row of the product is a mixture of the two rows of `B`, and `A` holds the recipe: row 5 is 3 times the first and
-# 1 time the second. Then any two rows that differ already tell all the others.
+# 1 time the second. Then any two rows of which neither is a multiple of the other already tell all the rest.
 #
 # **Predict.** Rows 1 and 2 of the product are given. Can you find row 5 from them, without looking at `A` and `B`?
 

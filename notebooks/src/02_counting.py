@@ -204,8 +204,10 @@ def picture(budget=8, length=512):
 dials(picture, budget=(4, 8, 16, 24, 80), length=(128, 512, 2048, 8192))
 
 # %% [markdown]
-# Move `length`, and watch the three bars of one model come together: with long texts the activations and the logits are
-# what fills the memory, and they do not care what trains.
+# Move `length`, and watch the three bars of the smallest model come nearer to each other: with long texts the activations
+# and the logits are what fills the memory, and they do not care what trains. (They do care about the bytes of a number: here
+# full fine-tuning keeps four, the other two ways two.) Of a large model, full fine-tuning's
+# bar stays far above: its weights, gradients and moments outweigh any text that fits.
 
 # %% [markdown]
 # ## Work
@@ -298,9 +300,9 @@ show(figure, "Counted and measured ratio of LoRA's step to a full step over the 
 
 # %% [markdown]
 # Your numbers will differ from these: they depend on the processor and on what else it does. Two things should hold
-# everywhere. The saving is a third or a little more, and at large ranks it is a loss. What lies between the lines is the
-# price of thin products and of temporary arrays: a processor is at its best with square, large ones. `minilora bench`
-# times whole training steps.
+# everywhere. At small ranks there is a saving, of less than the third that is counted, and at large ranks it is a loss.
+# What lies between the lines is the price of thin products and of temporary arrays: a processor is at its best with
+# square, large ones. `minilora bench` times whole training steps.
 #
 # A model is more than its linear layers. Count a whole step, with attention and the head. **Predict**: will the small
 # base or Llama-2-7B come closer to two thirds?

@@ -167,7 +167,7 @@ alone = {
     "waves": np.sin(40 * y),
     "stones": np.where((8 * x).astype(int) + (8 * y).astype(int) & 1, 1.0, 0.0),
     "disc": ((x - 0.5) ** 2 + (y - 0.5) ** 2 < 0.1).astype(float),
-    "slope": (x > y).astype(float),
+    "slope": (x >= y).astype(float),
     "noise": np.random.default_rng(0).normal(size=(96, 96)),
 }
 spectra = {name: np.linalg.svd(M, compute_uv=False) for name, M in alone.items()}  # (96,) each

@@ -340,7 +340,8 @@ show(figure, "A grid of fifteen mistakes against eight checks: the fresh layer, 
 # Read it by columns. The numbers on top count what each check let through. All of them are green on the right code, and six of them are
 # blind to something that they were meant to find:
 #
-# * **fresh**: with `B` at zero, `dz` is zero and so is `dA`. Whatever is wrong in either cannot show.
+# * **fresh**: with `B` at zero, `dz`, `dA` and the low-rank part of `dx` are zero. A factor that is wrong there, or a part that is missing,
+#   cannot show.
 # * **y.sum()**: a `dy` of ones is the same for all tokens and all outputs, so sums and products may change places.
 # * **s = 1**: a factor that is forgotten, or applied twice, is a factor of one.
 # * **no dx**: the layer is then right, and every layer below it wrong.

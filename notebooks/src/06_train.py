@@ -327,7 +327,8 @@ for temperature in (0.0, 0.5, 1.0, 1.5, 2.0):
 # 2. Why is the first loss $\ln 256$ or a little more, although only about 30 different bytes ever occur?
 # 3. Why does the table of 16 letters of context do worse than that of 8?
 # 4. The batch's loss is sometimes below the source's entropy. Is the model better than perfect?
-# 5. In the story under the shipped base the second letter of `hazel` is hardly dark and the first is. Why?
+# 5. In the story under the shipped base the first letter of `pip` is dark where he is named first, and the second is not. Why? Would it be
+#    the same for `hazel`?
 # 6. You double the batch and the number of layers. Which of the dials do you look at first?
 # 7. A held-out story was in the training text by mistake. What would you see, and would you notice in this notebook?
 #

@@ -182,7 +182,8 @@ total = A1 @ B1 + A2 @ B2
 cat = np.concatenate([A1, A2], axis=1) @ np.concatenate([B1, B2])
 summed = (A1 + A2) @ (B1 + B2)
 print(f"[A1 A2][B1; B2]: off by {np.linalg.norm(cat - total) / np.linalg.norm(total):.0e}, rank {np.linalg.matrix_rank(cat, tol=1e-5)}")
-print(f"(A1 + A2)(B1 + B2): off by {np.linalg.norm(summed - total) / np.linalg.norm(total):.2f} of its norm")
+away = [np.linalg.norm(summed - times * total) / np.linalg.norm(total) for times in (1, 2)]
+print(f"(A1 + A2)(B1 + B2): off by {away[0]:.2f} of its norm, and from twice the sum by {away[1]:.2f}")
 
 # %% [markdown]
 # The cross terms $A_1B_2$ and $A_2B_1$ belong to nobody. Averaging the *factors* of adapters, as is often done, makes this mistake.
@@ -210,23 +211,23 @@ print({name: f"{score:.2f}" for name, score in zip(both, scores(loud, both), str
 # The sum is an update that neither training has seen. Whether it does what both wanted is an empirical question, with an answer for each
 # pair of tasks; the scores above are one such answer.
 #
-# And one case in which the answer is known beforehand. Applying the pirate's rule **twice** changes nothing: a text that is in the voice
-# already stays as it is. Is "pirate + pirate" pirate?
+# And one case in which the answer is known beforehand. Putting in the pirate's words **twice** changes nothing more, since a word that is the
+# pirate's already stays as it is; and upper case stays upper case. Is "pirate + pirate" pirate?
 
 # %%
-pirate = VOICES["pirate"]
-once = pirate.encode("hello my friend, you and the fox.")
-print(once)
-twice = add("pirate", "pirate")
-for name, adapter in [("pirate", voices["pirate"]), ("pirate + pirate", twice)]:
-    loss = base.held_out_loss("pirate", adapter, rows=16)[1]
-    print(
-        f"{name:<16} {loss:.3f} above the best, score {scores(adapter, {'pirate': pirate})[0]:.2f}: {base.generate('', adapter, seed=2, length=70)}"
-    )
+once = "hello my friend, you and the fox".split()
+for _ in range(2):
+    once = [PIRATE.get(word, word) for word in once]
+    print(" ".join(once))
+for voice in ("pirate", "shout"):
+    for name, adapter in [(voice, voices[voice]), (f"{voice} + {voice}", add(voice, voice))]:
+        loss, score = base.held_out_loss(voice, adapter, rows=16)[1], scores(adapter, {voice: VOICES[voice]})[0]
+        print(f"{name:<16} {loss:.3f} above the best, score {score:.2f}: {base.generate('', adapter, seed=2, length=70)}")
 
 # %% [markdown]
-# The sum of an update with itself is the update at strength two. **Adapters add, they do not compose.** Composition is a matter of
-# running the text through twice; addition happens inside, at every matrix.
+# The sum of an update with itself is the update at strength two. The pirate does not survive that, and the shouter with a scratch or two.
+# **Adapters add, they do not compose.** Composition is a matter of running the text through twice; addition happens inside, at every
+# matrix.
 #
 # The lab has the case that is most often asked for: `rot13`, which moves every letter thirteen places on. Applied twice it is plain text.
 # **Predict** what rot13 + rot13 writes.
@@ -301,7 +302,7 @@ show(figure, "The share that is lost falls to nothing at rank eight, the sum of 
 # 1. Why can four requests with four adapters share the product with `W` but not the one with `A`?
 # 2. A server swaps by adding and subtracting updates in bfloat16. What do you advise, and what does your advice cost?
 # 3. Two adapters were trained from the same random `A`. Is $(A_1 + A_2)(B_1 + B_2)$ then closer to the sum?
-# 4. Why is "pirate + pirate" not pirate, although the voice applied twice is the voice applied once?
+# 4. Why is "pirate + pirate" not pirate, although the pirate's words put in twice are the words put in once?
 # 5. An adapter for French and one for politeness are added. What can be said beforehand about the result?
 # 6. An adapter is merged twice by mistake. At which strength does the model speak?
 #

@@ -186,8 +186,8 @@ curves(axes, {"float32": (sizes, [rounding(m) for m in sizes])}, "outputs a side
 show(figure, "The rounding error grows about tenfold from one output a side to six.")
 
 # %% [markdown]
-# The transforms hold powers of the points 0, 1, -1, 2, ...; large powers cancel, and cancelling costs digits. That is why libraries use 2
-# x 2 or 4 x 4 and no more.
+# The transforms hold powers of the points 0, 1, -1, 2, ...; large powers cancel, and cancelling costs digits. That is why libraries keep
+# to small tiles, of 2 x 2 to 6 x 6 outputs.
 #
 # ## 4. Few numbers, full rank
 #
@@ -314,7 +314,7 @@ show(figure, "The share of the updates that rank r holds rises well above that o
 # ## Questions
 #
 # 1. The filter `[[1, 0, -1], [2, 0, -2], [1, 0, -1]]` and its transpose: is their *sum* separable?
-# 2. Winograd's table has rank 4 and the definition's 6. What would a rank-3 table mean for two outputs of three taps?
+# 2. Winograd writes two outputs of three taps as a sum of 4 terms, the definition as one of 6. What would a sum of 3 terms mean?
 # 3. Depthwise-separable layers and LoRA have the same break-even. Why is the one used from the start of training and the other at the
 #    end?
 # 4. IA3 multiplies each output by a number: `W diag(l)`. How many numbers, and what rank has the update?

@@ -112,7 +112,8 @@ figure, axes = sheet(
 )
 for name, bits in data.items():
     axes.hlines(bits, 1, 512, color=LIGHT.quiet, linewidth=0.8, linestyle=":")
-    axes.annotate(name, (1, bits), (0, 3), textcoords="offset points", fontsize=8, color=LIGHT.quiet)
+    right = bits < 1e6  # where the models' lines are above
+    axes.annotate(name, (512 if right else 1, bits), (0, 3), textcoords="offset points", ha="right" if right else "left", fontsize=8, color=LIGHT.quiet)
 curves(axes, series, "rank", "bits", xscale="log", yscale="log", ylim=(2e2, 6e10))
 show(
     figure,
@@ -131,7 +132,7 @@ show(
 # one sentence.
 
 # %%
-rows = table.stored("rank", "class")
+rows = table.stored("rank", "paper")
 with house(LIGHT):
     figure = rank.draw(rows)
 show(
@@ -144,7 +145,7 @@ for finding in rank.check(rows):
     print(finding)
 
 # %% [markdown]
-# Rank 1 does for the voice. For the cipher it does not, and rank 8 does as well as rank 32, for a quarter of the numbers. So before you
+# Rank 1 does for the voice. For the cipher it does not, and rank 8 does nearly as well as rank 32, for a quarter of the numbers. So before you
 # choose a rank, ask the task and not a table of usual values: is it *another way to say* what the base says, or something it has never done?
 # The first is what LoRA is famous for.
 #

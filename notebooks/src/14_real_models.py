@@ -211,6 +211,8 @@ losses = {name: model.held_out_loss("stories", rows=8)[0] for name, model in mis
 figure, axes = sheet(caption="8 held-out rows of 256 characters; each bar but the first is the same file, read wrongly", height=3.2)
 axes.axvline(np.log(256), color=LIGHT.quiet, linestyle=":")
 bars(axes, losses, "nats a character; dotted: ln 256, all bytes alike")
+for number in axes.texts:
+    number.set_bbox({"facecolor": "white", "edgecolor": "none", "pad": 1})  # the dotted line passes behind
 show(figure, "Bars of loss: 0.15 as it should be, the same with a wrong epsilon, and 2 to 6 for every other way of misreading.")
 
 # %% [markdown]
