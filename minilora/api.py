@@ -9,15 +9,15 @@ A Base is never changed: its arrays are marked read-only, and an adapter is a ha
 naming another one.
 """
 
-import warnings
 from dataclasses import dataclass, field, replace
-from os.path import abspath
+from difflib import get_close_matches
+from os.path import isdir, isfile
 from pathlib import Path
 
 import numpy as np
 
 from minilora import ops
-from minilora.adapters.adapter import Adapter, read_adapter, refuse_name
+from minilora.adapters.adapter import Adapter, read_adapter, refuse_name, refuse_other
 from minilora.counting import whole
 from minilora.files import huggingface, peft
 from minilora.files.strict_json import short
@@ -79,8 +79,11 @@ class Base:
 
         Without an adapter the base speaks. Raises ValueError for a prompt that leaves no room in the context, and for dials out of range.
         """
-        if count < 1 or seed < 0 or (length is not None and length < 1):
-            raise ValueError(f"count {count} and length {length} must be at least 1, and seed {seed} at least 0")
+        for name, value, least in (("count", count, 1), ("length", length, 1), ("seed", seed, 0)):
+            if value is not None and value < least:
+                raise ValueError(f"{name} is {value}, it must be at least {least}")
+        if not isinstance(prompt, str):
+            raise ValueError(f"the prompt is {short(prompt)}: give one text, and a `count` for several continuations of it")
         tokens = self.encode(prompt)
         method, arrays = self._parts(adapter)
         context = self.config.max_position_embeddings - method.positions
@@ -113,7 +116,7 @@ class Base:
         """The method and the arrays of an adapter, or of none. ValueError for one that does not fit, and for one that is only named."""
         if adapter is None:
             return Method(), {}
-        refuse_name(adapter, "load_adapter(folder, base)")
+        refuse_other(adapter)
         if adapter.config != self.config:
             raise ValueError(f"the adapter was trained on {adapter.base_name}, whose shape differs from {self.name}'s: load that base")
         return adapter.method, adapter.arrays
@@ -121,8 +124,8 @@ class Base:
 
 def find(name):
     """The folder of a base that comes with the package, or the one at a path; None if there is none."""
-    folder = SHIPPED / name if (SHIPPED / name / "config.json").is_file() else Path(name)
-    return folder if folder.is_dir() else None
+    folder = SHIPPED / name if isfile(SHIPPED / name / "config.json") else Path(name)
+    return folder if isdir(folder) else None  # False for what is too long for a path; Path.is_dir fails there
 
 
 def load(name="stories-base"):
@@ -130,9 +133,18 @@ def load(name="stories-base"):
     folder = find(name)
     if folder is None:
         shipped = ", ".join(sorted(path.name for path in SHIPPED.iterdir()))
-        raise FileNotFoundError(f"there is no base called {name!r} and no folder of that name; with the package come: {shipped}")
+        raise FileNotFoundError(f"there is no base called {short(name)} and no folder of that name; with the package come: {shipped}")
     config, weights = huggingface.load_base(folder)
     return Base(str(name), config, weights, read_tokenizer(folder, config.vocab_size))  # the name by which it is found again
+
+
+def _recipe(dials, learning_rate):
+    """A Recipe with these dials. ValueError, naming the closest, for one that there is not."""
+    names = Recipe.__dataclass_fields__
+    if unknown := [dial for dial in dials if dial not in names]:
+        closest = get_close_matches(unknown[0], names, n=1, cutoff=0)[0]
+        raise ValueError(f"a recipe has no {unknown[0]!r}; the closest is {closest!r}. There are {', '.join(names)}")
+    return Recipe(**{"learning_rate": learning_rate, **dials})
 
 
 def finetune(base, method, corpus, folder=None, resume=False, progress=True, num_workers=2, **recipe):
@@ -145,14 +157,14 @@ def finetune(base, method, corpus, folder=None, resume=False, progress=True, num
         raise ValueError(f"{short(method)} is not a method with its dials: make one, as LoRA(rank=4)")
     if not method.shapes(base.config):
         raise ValueError(f"{method.name} has no targets, so that nothing would train: name some, as targets='all-linear'")
-    recipe = Recipe(**{"learning_rate": method.learning_rate, **recipe})
+    recipe = _recipe(recipe, method.learning_rate)
     run = train(base.config, base.weights, method, base.corpus(corpus), recipe, ops.choose(), folder, resume, num_workers, progress)
     return Adapter(method, run.arrays, base.config, base.name, run.log, base.tokenizer)
 
 
 def pretrain(name, config, corpus, folder=None, resume=False, progress=True, **recipe):
     """Train all weights of a new model from random ones -> Base, and the log of its training."""
-    recipe = Recipe(**{"learning_rate": Full.learning_rate, **recipe})
+    recipe = _recipe(recipe, Full.learning_rate)
     weights = model.init(config, np.random.default_rng(recipe.seed))
     run = train(config, weights, Full(), corpora.load(corpus), recipe, ops.choose(), folder, resume, progress=progress)
     return Base(name, config, {name: np.array(run.arrays[name]) for name in config.shapes()}), run.log
@@ -163,6 +175,9 @@ def load_base_of(folder):
     name = peft.read_settings(folder).get("base_model_name_or_path")
     if not name:
         raise ValueError(f"{folder} does not say what base it is for: load one and name it")
+    if find(name) is None:
+        advice = "name the folder where it is, by --base or load_adapter(folder, base)"
+        raise FileNotFoundError(f"{folder} is for the base {short(name)}, which is not here by that name: {advice}")
     return load(name)
 
 
@@ -172,10 +187,6 @@ def load_adapter(folder, base=None):
     Warns of a base that has another name than the folder's.
     """
     if base is None:
-        return read_adapter(folder, load_base_of(folder))
+        base = load_base_of(folder)
     refuse_name(base, "load(name)")
-    adapter = read_adapter(folder, base)
-    named = peft.read_settings(folder).get("base_model_name_or_path")
-    if named and abspath(named) != abspath(base.name):
-        warnings.warn(f"{folder} was trained on {short(named)} and is loaded for {base.name}: are they the same?", stacklevel=2)
-    return adapter
+    return read_adapter(folder, base)

@@ -24,6 +24,7 @@ from minilora.commands import (
     pretrain,
     sweep,
 )
+from minilora.files.strict_json import short
 
 COMMANDS = (
     *(demo, pretrain, finetune, generate, inspect, export, gradcheck, count, memory),
@@ -75,9 +76,17 @@ def show_warning(message, category, filename, lineno, file=None, line=None):
     print(f"minilora: note: {message}", file=sys.stderr)
 
 
+def refusal(error):
+    """What the system says, with the place and what to do; an error of our own says both itself."""
+    if error.errno is None:
+        return str(error)
+    place = f"{short(error.filename)}: " if error.filename else ""
+    return f"{place}{error.strerror.lower()}: check the name, who may write there, and the room that is left on the disk"
+
+
 def main(arguments=None):
-    args = parser().parse_args(arguments)
     try:
+        args = parser().parse_args(arguments)
         with warnings.catch_warnings():
             warnings.showwarning = show_warning
             return args.run(args) or 0
@@ -90,6 +99,9 @@ def main(arguments=None):
     except MemoryError as error:
         print(f"minilora: there is not enough memory ({error}): take a smaller batch, length or model", file=sys.stderr)
         return 2
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        print(f"minilora: {refusal(error)}", file=sys.stderr)
+        return 2
+    except ValueError as error:
         print(f"minilora: {error}", file=sys.stderr)
         return 2

@@ -186,7 +186,7 @@ def test_adding_the_factors_is_not_adding_the_updates():
         (lambda bank: bank.attach("one", ONE), "there is an adapter 'one' already"),
         (lambda bank: bank.attach("two", "folder"), r"'folder' is a name, and what .*: load_adapter\(folder, base\) first"),
         (
-            lambda bank: bank.attach("odd", SimpleNamespace(config=None, base_name="large")),
+            lambda bank: bank.attach("odd", SimpleNamespace(config=None, base_name="large", arrays={})),
             "'odd' was trained on large, whose shape differs",
         ),
         (lambda bank: bank.activate("nope"), "there is no adapter 'nope'; there are copied, dora, one, scaled"),
@@ -205,6 +205,8 @@ def test_adding_the_factors_is_not_adding_the_updates():
         (lambda bank: bank.mixed_sites(["copied"], None), "an adapter of lora with copies cannot share a batch"),
         (lambda bank: combine([ONE, adapter(IA3(), 1)], [1, 1], CONFIG), "only adapters with a low-rank update can be combined, not ia3"),
         (lambda bank: combine([ONE], [1], CONFIG, "svd"), "kind='svd' and a rank"),
+        (lambda bank: combine([ONE], [1], CONFIG, "svd", 500), "rank 500 is outside 1.."),
+        (lambda bank: combine([ONE, ONE], [1], CONFIG), "there are 2 adapters and 1 weights: give a weight for each"),
     ],
 )
 def test_what_cannot_be_done_is_refused_in_one_line(act, message):

@@ -83,6 +83,23 @@ def test_a_base_of_another_name_is_noted(base, adapter, tmp_path):
         ml.load_adapter(tmp_path / "adapter", other)
 
 
+def test_a_bank_notes_it_too(base, adapter, tmp_path):
+    adapter.save(tmp_path / "adapter")
+    with pytest.warns(UserWarning, match="are they the same"):
+        ml.Bank(replace(base, name="other")).load("one", tmp_path / "adapter")
+
+
+def test_a_base_that_is_not_where_the_adapter_says_is_to_be_named(base, adapter, tmp_path):
+    replace(adapter, base_name="x" * 900).save(tmp_path / "adapter")  # longer than any name of a file
+    with pytest.raises(FileNotFoundError, match=r"adapter is for the base 'x+\.\.\.x+', which is not here .* load_adapter\(folder, base\)"):
+        ml.load_adapter(tmp_path / "adapter")
+
+
+def test_a_pattern_that_matches_nothing_is_noted(base, text):
+    with pytest.warns(UserWarning, match="the pattern 'qproj' matches no module that is adapted"):
+        ml.finetune(base, ml.LoRA(rank=2, rank_pattern={"qproj": 1}), text, **SIZES)
+
+
 def test_a_base_under_another_path_to_it_is_not_noted(base, adapter, tmp_path, monkeypatch):
     adapter.save(tmp_path / "adapter")
     monkeypatch.chdir(tmp_path)
@@ -99,6 +116,14 @@ def test_a_base_under_another_path_to_it_is_not_noted(base, adapter, tmp_path, m
         (lambda base: ml.finetune("small", METHOD, "pydoc"), r"'small' is a name, and what it names is wanted here: load\(name\) first"),
         (lambda base: ml.finetune(base, ml.LoRA, "pydoc"), r"LoRA'> is not a method with its dials: make one, as LoRA\(rank=4\)"),
         (lambda base: ml.finetune(base, "lora", "pydoc"), r"'lora' is not a method with its dials: make one, as LoRA\(rank=4\)"),
+        (lambda base: ml.finetune(base, METHOD, "pydoc", lr=1), "a recipe has no 'lr'; the closest is '.*'. There are steps, batch"),
+        (lambda base: base.generate(["1", "2"]), r"the prompt is \['1', '2'\]: give one text, and a `count` for several"),
+        (lambda base: base.generate("12", METHOD), r"LoRA\(.* is no adapter: finetune and load_adapter return one"),
+        (lambda base: ml.Bank("small"), r"'small' is a name, and what it names is wanted here: load\(name\) first"),
+        (lambda base: ml.Adapter(METHOD, {}, base.config, "").merge("small"), r"'small' is a name, .*: load\(name\) first"),
+        (lambda base: ml.LoRA(alpha="8"), "alpha is '8', it must be a number"),
+        (lambda base: ml.LoRA(targets=None), "targets are None: give a name, as 'all-linear', or a list of names"),
+        (lambda base: ml.LoRAPlus(ratio=-4), "ratio -4 must be above 0 and finite: B's learning rate is A's times this"),
         (lambda base: ml.finetune(base, ml.LoRA(targets=()), "pydoc"), "lora has no targets, so that nothing would train: name some"),
     ],
 )
@@ -133,10 +158,10 @@ def test_a_prompt_fills_the_context_but_for_one_place_at_the_most(base):
 @pytest.mark.parametrize(
     ("dials", "message"),
     [
-        ({"count": 0}, "count 0 and length None must be at least 1, and seed 0 at least 0"),
-        ({"length": 0}, "count 1 and length 0 must be at least 1"),
-        ({"length": -5}, "count 1 and length -5 must be at least 1"),
-        ({"seed": -1}, "seed -1 at least 0"),
+        ({"count": 0}, "count is 0, it must be at least 1"),
+        ({"length": 0}, "length is 0, it must be at least 1"),
+        ({"length": -5}, "length is -5, it must be at least 1"),
+        ({"seed": -1}, "seed is -1, it must be at least 0"),
         ({"temperature": float("nan")}, "temperature nan and top_k 0 must be at least 0"),
     ],
 )

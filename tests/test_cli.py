@@ -13,11 +13,13 @@ from small_run import BASE, CONFIG, TEXT, disturbed
 from minilora import __version__, cli
 from minilora.commands import finetune
 from minilora.files.huggingface import save_base
+from minilora.files.peft import save_adapter
 from minilora.files.safetensors import load_arrays
 from minilora.methods import LoRA
 from minilora.training.presets import PRESETS, VOICE_BATCH, VOICES
 
-FINETUNE = "finetune --base small --rank 2 --steps 4 --batch 2 --length 16"
+PLAIN = "finetune --base small --steps 4 --batch 2 --length 16"
+FINETUNE = PLAIN + " --rank 2"
 SPEAKERS = {"adapter": "--adapter adapter", "adapter and base": "--adapter adapter --base small", "base": "--base small"}
 
 
@@ -32,6 +34,8 @@ def shop(tmp_path_factory):
     (folder / "short.txt").write_text("a haiku")
     (folder / "latin1.txt").write_bytes("café".encode("latin-1"))
     (folder / "nothing").mkdir()
+    (folder / "locked" / ".checkpoint.safetensors.partial").mkdir(parents=True)  # where nothing can be written, not even by root
+    save_adapter(folder / "orphan", CONFIG, LoRA(2, 4.0), LoRA(2, 4.0).init(CONFIG, BASE, np.random.default_rng(0)), "gone")
     return folder
 
 
@@ -61,10 +65,10 @@ def test_finetune_writes_an_adapter_that_generate_uses_with_its_own_base(capsys)
 
 
 def test_full_fine_tuning_writes_a_base(capsys):
-    code, out, _ = run(capsys, FINETUNE + " --method full --text own.txt --out tuned --json")
+    code, out, _ = run(capsys, PLAIN + " --method full --text own.txt --out tuned --json")
     assert code == 0 and [row["step"] for row in json.loads(out)] == [4]
     assert run(capsys, "generate 12 --base tuned")[0] == 0
-    assert "try: minilora generate --base tuned2" in run(capsys, FINETUNE + " --method full --text own.txt --out tuned2")[1]
+    assert "try: minilora generate --base tuned2" in run(capsys, PLAIN + " --method full --text own.txt --out tuned2")[1]
 
 
 def test_what_is_to_be_tried_can_be_pasted_and_is_in_the_voice(capsys, monkeypatch):
@@ -87,7 +91,7 @@ def test_a_folder_that_is_written_already_is_kept_unless_the_run_is_resumed(caps
 def test_ctrl_c_is_130_and_the_run_goes_on_from_its_checkpoint(capsys, monkeypatch, number):
     line = FINETUNE + f" --text own.txt --out stopped{number}"
     with monkeypatch.context() as patch:
-        patch.setattr(finetune, "method_of", lambda args: disturbed(2, lambda arrays: signal.raise_signal(number), LoRA(2, 4.0)))
+        patch.setattr(finetune, "method_of", lambda *_: disturbed(2, lambda arrays: signal.raise_signal(number), LoRA(2, 4.0)))
         code, _, err = run(capsys, line)
     kept = f"stopped{number}/checkpoint.safetensors, from which --resume (resume=True) goes on"
     assert code == 130 and err.endswith(f"\nminilora: stopped after step 2; it is kept in {kept}\n")
@@ -143,7 +147,7 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         ("fly", "argument COMMAND: invalid choice: 'fly'"),
         ("generate --json", "unrecognized arguments: --json; minilora generate --help explains"),
         ("pretrain --out small", "small is not empty, and what is in it could be written over: name a new folder"),
-        (FINETUNE + " --method full --text own.txt --out small", "small is not empty, and what is in it could be written over"),
+        (PLAIN + " --method full --text own.txt --out small", "small is not empty, and what is in it could be written over"),
         ("finetune --corpus pirate", "the following arguments are required: --out; minilora finetune --help explains"),
         ("finetune --out x", "one of the arguments --corpus --text is required"),
         ("finetune --out x --corpus pirate --text own.txt", "argument --text: not allowed with argument --corpus"),
@@ -156,10 +160,11 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text short.txt", "short.txt: a row takes 16 characters and there are 7 to train on"),
         (FINETUNE + " --out x --text latin1.txt", "latin1.txt is not UTF-8 at byte 3"),
         (FINETUNE + " --out x --text missing.txt", "there is no file or folder missing.txt: check the path"),
+        (FINETUNE + " --out x --text /dev/null", "/dev/null is neither a file nor a folder: name one"),
         (FINETUNE + " --out x --text nothing", "nothing holds no *.txt, *.md or *.py"),
         (FINETUNE + " --out x --text own.txt --steps 0", "steps is 0, it must be at least 1"),
         (FINETUNE + " --out x --text own.txt --steps 1.5", "argument --steps: invalid int value: '1.5'"),
-        (FINETUNE + " --out x --text own.txt --batch 1", "a batch of 1 rows cannot be cut into 1 x 2 shards"),
+        (FINETUNE + " --out x --text own.txt --batch 0", "batch is 0, it must be at least 1"),
         (FINETUNE + " --out x --text own.txt --length -1", "length is -1, it must be at least 1"),
         (FINETUNE + " --out x --text own.txt --length 40", "length is 40, and the context has room for 32 tokens"),
         (FINETUNE + " --out x --text own.txt --seed -1", "seed is -1, it must be at least 0"),
@@ -170,8 +175,11 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text own.txt --rank 17", "rank 17 is outside 1..16"),
         (FINETUNE + " --out x --text own.txt --targets q_porj", "'q_porj' matches no module; the closest is 'q_proj'"),
         (FINETUNE + " --out x --text own.txt --method lara", "there is no method 'lara'; there are adalora"),
-        (FINETUNE + " --out x --text own.txt --method bitfit", "bitfit has no place in PEFT's format"),
-        (FINETUNE + " --out x --text own.txt --method full --nf4", "those in four bits stay as they are: leave out --nf4"),
+        (FINETUNE + " --out x --text own.txt --method full", "full has no --rank: leave it out"),
+        (PLAIN + " --out x --text own.txt --method ia3 --alpha 2 --targets q_proj", "ia3 has no --alpha and no --targets: leave"),
+        (PLAIN + " --out x --text own.txt --method bitfit", "bitfit has no place in PEFT's format"),
+        (PLAIN + " --out x --text own.txt --method full --nf4", "those in four bits stay as they are: leave out --nf4"),
+        (FINETUNE + " --out locked --text own.txt", ".partial': is a directory: check the name, who may write"),
         (FINETUNE + " --out own.txt --text own.txt", "own.txt cannot be a folder, for a file is in the way: choose another name"),
         (FINETUNE + " --out own.txt/x --text own.txt", "own.txt/x cannot be a folder, for a file is in the way"),
         (FINETUNE + " --out nothing --text own.txt --resume", "there is no checkpoint nothing/checkpoint.safetensors to resume from"),
@@ -179,10 +187,12 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text own.txt --base nothing", "there is no nothing/config.json: name the folder that holds it"),
         (FINETUNE + " --out x --text own.txt --base broken", "model.norm.weight holds numbers that are not finite"),
         ("generate --base small --adapter missing", "there is no folder missing: check the name"),
+        ("generate --adapter orphan", "orphan is for the base 'gone', which is not here by that name: name the folder"),
+        ("generate --base small \udcff", "the text '\\udcff' is not UTF-8 at character 0"),
         ("generate --base small --adapter small", "small holds a whole model and no adapter: load it as a base"),
         ("generate --base small --adapter=", "argument --adapter: an empty name is no path"),
-        ("generate --base small --count 0", "count 0 and length None must be at least 1"),
-        ("generate --base small --length 0", "count 1 and length 0 must be at least 1"),
+        ("generate --base small --count 0", "count is 0, it must be at least 1"),
+        ("generate --base small --length 0", "length is 0, it must be at least 1"),
         ("generate --base small --temperature -1", "temperature -1.0 and top_k 0 must be at least 0"),
         ("generate --base small --top-p 0", "top_p 0.0 in 0 < p <= 1"),
         ("generate --base small 1234567890123456789012345678901", "the prompt has 32 tokens and the context 32"),

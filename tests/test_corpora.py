@@ -98,6 +98,10 @@ def test_tokens_and_text():
     assert corpora.decode(np.array([0, 104, 195])) == "h\ufffd"
 
 
+def test_the_ends_of_lines_and_the_mark_of_other_systems_are_no_text(tmp_path):
+    assert bytes(corpora.load(own(tmp_path, b"\xef\xbb\xbfone\r\ntwo\rthree\n")).data) == b"one\ntwo\nthree\n"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

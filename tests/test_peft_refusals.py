@@ -6,7 +6,7 @@ from adapter_files import CONFIG, DOWN, Q, change_settings, change_tensors, put,
 
 from minilora.files.atomic import save_arrays
 from minilora.files.peft import PREFIX, load_adapter
-from minilora.methods import Prefix, Prompt
+from minilora.methods import Norms, Prefix, Prompt
 from minilora.methods.check import tiny_model
 
 
@@ -203,6 +203,15 @@ def test_a_prompt_or_prefix_of_another_size_is_refused(method, array, message, t
     with pytest.raises(ValueError) as error:
         load_adapter(tmp_path, CONFIG)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("targets", [["input_layernorm"], r".*input_layernorm"])
+def test_some_of_the_norms_are_refused_and_all_are_read(targets, tmp_path):
+    written(tmp_path, Norms())
+    load_adapter(tmp_path, CONFIG)
+    change_settings(tmp_path, {"target_modules": targets})
+    with pytest.raises(ValueError, match="leaves out model.layers.0.post_attention_layernorm, and only all norms together are supported"):
+        load_adapter(tmp_path, CONFIG)
 
 
 def test_a_head_that_is_the_embedding_is_neither_adapted_nor_copied(tmp_path):

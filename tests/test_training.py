@@ -4,6 +4,7 @@ import math
 import re
 import signal
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,9 +13,11 @@ from small_run import BASE, CONFIG, CORPUS, METHOD, TEXT, disturbed, in_memory, 
 from minilora import ops
 from minilora.adamw import adamw_step
 from minilora.files.atomic import save_arrays
+from minilora.files.safetensors import load_arrays
 from minilora.methods import AdaLoRA, Full, LoRA, LoRAPlus, Prompt
 from minilora.methods.check import midway, tiny_model
 from minilora.training import corpora
+from minilora.training.corpora import Documents
 from minilora.training.gradients import evaluate, step_gradients, workers
 from minilora.training.loop import Diverged, Recipe
 from minilora.training.schedule import warmup_cosine
@@ -199,7 +202,7 @@ def test_a_run_in_another_thread_trains_without_the_signals(unbroken):
         ({"learning_rate": 0.1}, "its learning rate is 0.01, not 0.1"),
         ({"method": LoRA(rank=3, alpha=9, dropout=0.2), "seed": 1}, "its rank is 2, not 3, its alpha is 6, not 9, its seed is 0, not 1"),
         ({"method": Full()}, "its method is lora, not full"),
-        ({"corpus": corpora.from_text("letters", TEXT)}, "its corpus is counting, not letters"),
+        ({"corpus": Documents("stories", lambda rng, held_out: ("1", 0.0))}, "its corpus is a text, not stories"),
         ({"corpus": corpora.from_text("counting", TEXT[::-1])}, "its text is another"),
         ({"base": {**BASE, "model.norm.weight": 2 * BASE["model.norm.weight"]}}, "its base is another"),
     ],
@@ -214,8 +217,29 @@ def test_the_checkpoint_of_another_run_is_refused(tmp_path, changes, message):
 
 def test_a_checkpoint_that_does_not_say_of_what_run_it_is_is_refused(tmp_path):
     save_arrays(tmp_path / "checkpoint.safetensors", BASE)
-    with pytest.raises(ValueError, match="checkpoint.safetensors is of another run; resume with the same settings"):
+    with pytest.raises(ValueError, match="checkpoint.safetensors is no checkpoint, or a damaged one: begin anew in another folder"):
         run(tmp_path, resume=True)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda tensors, metadata: (tensors, {name: text for name, text in metadata.items() if name != "step"}),
+        lambda tensors, metadata: (tensors, metadata | {"run": "{bad"}),
+        lambda tensors, metadata: ({name: array for name, array in tensors.items() if not name.endswith("lora_A")}, metadata),
+        lambda tensors, metadata: (tensors | {"adamw.second": tensors["adamw.second"][1:]}, metadata),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_in_one_line(tmp_path, spoil):
+    run(tmp_path, steps=6)
+    save_arrays(tmp_path / "checkpoint.safetensors", *spoil(*load_arrays(tmp_path / "checkpoint.safetensors")))
+    with pytest.raises(ValueError, match="checkpoint.safetensors is no checkpoint, or a damaged one: begin anew in another folder"):
+        run(tmp_path, steps=6, resume=True)
+
+
+def test_a_text_may_have_another_name_when_the_run_goes_on(tmp_path):
+    unbroken = run(tmp_path, steps=6)
+    assert np.array_equal(run(tmp_path, steps=6, resume=True, corpus=replace(CORPUS, name="moved")).p, unbroken.p)
 
 
 @pytest.mark.parametrize(
@@ -275,15 +299,15 @@ def poisoned(at, method):
     ],
 )
 def test_a_loss_that_is_not_finite_stops_the_run_at_the_last_good_state(tmp_path, method, at, message, good):
-    advice = f": try a learning rate below 0.01 or a longer warm-up, in a new folder; the last good state, of step {good}, is in .*tensors"
-    with pytest.raises(Diverged, match=message + advice):
+    advice = ": try a learning rate below 0.01, a smaller alpha or a longer warm-up, in a new folder; "
+    with pytest.raises(Diverged, match=f"{message}{advice}the last good state, of step {good}, is in .*tensors"):
         run(tmp_path, method=poisoned(at, method))
     assert on_disk(tmp_path)["step"] == good
     assert in_memory(run(tmp_path, resume=True, method=method)) == in_memory(run(method=method))
 
 
 def test_a_learning_rate_that_is_too_high_is_said_in_words_and_leaves_the_folder_free(tmp_path):
-    with pytest.raises(Diverged, match="try a learning rate below 1e.30 or a longer warm-up$"):
+    with pytest.raises(Diverged, match="try a learning rate below 1e.30, a smaller alpha or a longer warm-up$"):
         run(tmp_path, learning_rate=1e30)
     assert list(tmp_path.iterdir()) == []
 
@@ -306,7 +330,7 @@ def test_the_bar_shows_the_loss_the_speed_and_the_time_that_is_left(capsys, tmp_
         *[({"learning_rate": rate}, f"learning rate {rate} must be above 0 and finite") for rate in (0, -1.0, math.nan, math.inf)],
         *[({"clip": limit}, f"clip is {limit} and beta2 0.99: the one must be above 0") for limit in (0, math.nan)],
         ({"beta2": 1.0}, "beta2 1.0: the one must be above 0, the other in 0 <= beta2 < 1"),
-        ({"batch": 3, "shards": 2, "accumulation": 2}, "a batch of 3 rows cannot be cut into 2 x 2 shards: enlarge the batch"),
+        ({"batch": 3, "shards": 2, "accumulation": 2}, "a batch of 3 rows cannot be cut into 2 x 2 shards: enlarge it or take fewer"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(changes, message):

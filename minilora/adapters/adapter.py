@@ -1,9 +1,12 @@
 """An adapter: a method, its trained arrays, and what it was trained on. It is a value: nothing here changes one."""
 
+import warnings
 from dataclasses import dataclass, field, replace
 from os import PathLike
+from os.path import abspath
 
 from minilora.files import huggingface, peft
+from minilora.files.strict_json import short
 from minilora.files.tokenizer import Tokenizer
 from minilora.methods import Full, Method
 from minilora.transformer import Config
@@ -29,6 +32,7 @@ class Adapter:
 
     def merge(self, base):
         """A new Base with the update added to its weights: it costs what the base costs. Raises ValueError where a method cannot merge."""
+        refuse_name(base, "load(name)")
         weights = self.method.merge(base.config, base.weights, self.arrays)
         return replace(base, name=f"{base.name}+{self.method.name}", weights=weights)
 
@@ -39,7 +43,20 @@ def refuse_name(value, advice):
         raise ValueError(f"{str(value)!r} is a name, and what it names is wanted here: {advice} first")
 
 
+def refuse_other(value):
+    """ValueError for what is no adapter: a name, or a method without its arrays."""
+    refuse_name(value, "load_adapter(folder, base)")
+    if not hasattr(value, "arrays"):
+        raise ValueError(f"{short(value)} is no adapter: finetune and load_adapter return one")
+
+
 def read_adapter(folder, base):
-    """The adapter in a PEFT folder, for a base. Raises FileNotFoundError, or ValueError where they do not fit."""
+    """The adapter in a PEFT folder, for a base. Raises FileNotFoundError, or ValueError where they do not fit.
+
+    Warns of a base that has another name than the folder's.
+    """
     method, arrays = peft.load_adapter(folder, base.config)
+    named = peft.read_settings(folder).get("base_model_name_or_path")
+    if named and abspath(named) != abspath(base.name):
+        warnings.warn(f"{folder} was trained on {short(named)} and is loaded for {base.name}: are they the same?", stacklevel=3)
     return Adapter(method, arrays, base.config, base.name)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from minilora.adapters.adapter import read_adapter, refuse_name
+from minilora.adapters.adapter import read_adapter, refuse_name, refuse_other
 from minilora.adapters.mixed import mixed_sites
 from minilora.methods import Method
 
@@ -18,6 +18,7 @@ class Bank:
     """Adapters, by name, on a base: something with a `config` and `weights`, name -> array."""
 
     def __init__(self, base):
+        refuse_name(base, "load(name)")
         self.base = base
         self.adapters = {}
         self.seconds = {}  # name -> how long it took to read from the disk, of those that were
@@ -29,7 +30,7 @@ class Bank:
         """Add an adapter under a name. ValueError if the name is taken or the adapter was made for another shape of base."""
         if name in self.adapters:
             raise ValueError(f"there is an adapter {name!r} already: detach it first, or choose another name")
-        refuse_name(adapter, "load_adapter(folder, base)")
+        refuse_other(adapter)
         if adapter.config != self.base.config:
             raise ValueError(f"{name!r} was trained on {adapter.base_name}, whose shape differs from {self.base.name}'s: load that base")
         self.adapters[name] = adapter

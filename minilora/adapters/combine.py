@@ -39,7 +39,11 @@ def combine(adapters, weights, config, kind="cat", rank=None):
         raise ValueError(f"only adapters with a low-rank update can be combined, not {other or 'none at all'}")
     if kind not in ("cat", "svd") or (kind == "svd") != (rank is not None):
         raise ValueError("combine with kind='cat', which is exact, or kind='svd' and a rank")
+    if len(weights) != len(adapters):
+        raise ValueError(f"there are {len(adapters)} adapters and {len(weights)} weights: give a weight for each")
     arrays, ranks, lost = {}, {}, {}
+    if kind == "svd":
+        LoRA(rank=rank, targets=tuple(dict.fromkeys(name for pairs in factors for name in pairs))).ranks(config)
     for name in dict.fromkeys(name for pairs in factors for name in pairs):
         those = [(*pairs[name], weight) for pairs, weight in zip(factors, weights, strict=True) if name in pairs]
         A, B = np.concatenate([A for A, _, _ in those], axis=1), np.concatenate([weight * B for _, B, weight in those])  # (d, R), (R, k)

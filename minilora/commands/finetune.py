@@ -47,15 +47,18 @@ def has_a_file(method):
 
 def run(args):
     from minilora import api
+    from minilora.training.loop import Recipe
     from minilora.training.presets import find_voice
     from minilora.training.voices import VOICES
 
     corpus = args.text if args.corpus is None else args.corpus
+    typed = [dial for dial in ("rank", "alpha", "targets") if getattr(args, dial) is not None]
     settle(args, find_voice(corpus) if args.preset else {})
     recipe = {"steps": args.steps, "batch": args.batch, "length": args.length, "seed": args.seed}
+    recipe["shards"] = min(args.batch, Recipe.shards)
     if args.learning_rate is not None:
         recipe["learning_rate"] = args.learning_rate
-    method, base = method_of(args), api.load(args.base)
+    method, base = method_of(args, typed), api.load(args.base)
     if args.nf4 and args.method == "full":
         raise ValueError("full fine-tuning changes all weights, and those in four bits stay as they are: leave out --nf4, or train a LoRA")
     if args.nf4:

@@ -6,6 +6,7 @@ import re
 
 from minilora.commands.options import add_json, path
 from minilora.commands.table import table
+from minilora.files.strict_json import short
 
 HELP = "say what is in an adapter's or a model's folder, and whether it is whole"
 
@@ -136,7 +137,8 @@ def adapter_text(result):
     rows.append(("total", sum(row[1] for row in rows), *sums(result["tensors"]), "", ""))
     header = ("target", "modules", "numbers", "bytes", *(("|update|, mean", "largest") if norms else ()))
     rows = [tuple(cell if isinstance(cell, str) else f"{cell:,}" for cell in row[: len(header)]) for row in rows]
-    lines = [f"{result['folder']}: {result.get('method', result['peft_type'])} for {result['base'] or 'a base that it does not name'}"]
+    base = result["base"] or "a base that it does not name"
+    lines = [f"{result['folder']}: {result.get('method', result['peft_type'])} for {base if base.isprintable() else short(base)}"]
     if result.get("ranks"):
         alpha = f", alpha {result['settings'].get('lora_alpha', 8):g}, scale {listed(result['scales'])}" if result["scales"] else ""
         lines.append(f"rank {listed(result['ranks'])}{alpha}")

@@ -22,8 +22,11 @@ def add_json(parser):
     parser.add_argument("--json", action="store_true", help="print JSON, for programs")
 
 
-def method_of(args):
-    """The method that the options describe; dials that it does not have are left out. ValueError for a name that there is not."""
+def method_of(args, typed=("alpha",)):
+    """The method that the options describe; usual values of dials that it does not have are left out.
+
+    ValueError for a name that there is not, and for one of the `typed` dials that has a value where the method has no such dial.
+    """
     from minilora.methods import REGISTRY
 
     if args.method not in REGISTRY:
@@ -31,4 +34,6 @@ def method_of(args):
     alpha = 2.0 * args.rank if args.alpha is None else args.alpha
     dials = {"rank": args.rank, "alpha": alpha, "targets": args.targets}
     fields = REGISTRY[args.method].__dataclass_fields__
+    if lacking := [f"--{dial}" for dial in typed if getattr(args, dial) is not None and dial not in fields]:
+        raise ValueError(f"{args.method} has no {' and no '.join(lacking)}: leave {'it' if len(lacking) == 1 else 'them'} out")
     return REGISTRY[args.method](**{key: value for key, value in dials.items() if key in fields})

@@ -28,6 +28,15 @@ def write_bytes(path, data):
     os.replace(_beside(path, data), path)
 
 
+def refuse_unwritable(path):
+    """OSError where the file `path` could not be written; its folder is made. For what is to be known before the work and not after it."""
+    path = Path(path)
+    make_folder(path.parent)
+    beside = path.with_name(f".{path.name}.partial")
+    beside.open("wb").close()
+    beside.unlink()
+
+
 def write_together(folder, files):
     """Put name -> data in a folder, the last of which makes it one: it goes first and comes last.
 

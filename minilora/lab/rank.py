@@ -87,7 +87,7 @@ def draw(rows):
     figure = Figure(figsize=(9, 6.4), layout="constrained")
     panels = figure.subplots(2, 2)
     ranks, seeds = sorted(set(column(rows, "rank"))), len(set(column(rows, "seed")))
-    inks = dict(zip(ranks, (LIGHT.row, LIGHT.ink, LIGHT.positive[-1], LIGHT.column, LIGHT.negative[-1], LIGHT.quiet), strict=False))
+    inks = dict(zip(ranks, (LIGHT.row, LIGHT.ink, LIGHT.positive[-1], LIGHT.column, LIGHT.quiet, LIGHT.positive[1]), strict=False))
     for (way, ends), corpus in zip(panels.T, ("pirate", "rot13"), strict=True):
         steps, named = sorted(set(column(rows, "step", corpus=corpus))), {}
         for rank, ink in inks.items():

@@ -6,6 +6,7 @@ vocabulary: the lookup is a product with one-hot rows, so that x A is a row of A
 
 import warnings
 from dataclasses import dataclass, field, fields
+from numbers import Real
 
 import numpy as np
 
@@ -78,6 +79,10 @@ class LoRA(Method):
 
     def __post_init__(self):
         object.__setattr__(self, "rank", whole("rank", self.rank))  # np.arange gives numbers that are not Python's own
+        if not isinstance(self.alpha, Real):
+            raise ValueError(f"alpha is {self.alpha!r}, it must be a number")
+        if not isinstance(self.targets, str | list | tuple):
+            raise ValueError(f"targets are {self.targets!r}: give a name, as 'all-linear', or a list of names")
 
     def ranks(self, config):
         """Adapted module -> its rank. Raises ValueError for a target that matches nothing or a rank that does not fit."""
@@ -95,8 +100,11 @@ class LoRA(Method):
         }
 
     def init(self, config, base, rng):
-        arrays, shapes, costly = {}, resolve(self.targets, config), []
-        for name, r in self.ranks(config).items():
+        arrays, shapes, costly, ranks = {}, resolve(self.targets, config), [], self.ranks(config)
+        for pattern in {**self.rank_pattern, **self.alpha_pattern}:
+            if not any(matches_end(pattern, name) for name in ranks):
+                warnings.warn(f"the pattern {pattern!r} matches no module that is adapted", stacklevel=2)
+        for name, r in ranks.items():
             d, k = shapes[name]
             dtype = base[f"{name}.weight"].dtype
             A, B = lowrank.init(d, k, r, rng, self.init_scheme, dtype)  # (d, r), (r, k)

@@ -6,6 +6,7 @@ amount as the model grows wider, B's learning rate must be the larger. Forward, 
 Left out: the embedding's own rate, for which PEFT has a setting. There A starts at zero and B random, and both keep the plain rate.
 """
 
+import math
 from dataclasses import dataclass
 
 from minilora.methods.lora import EMBEDDING, LoRA
@@ -19,6 +20,11 @@ class LoRAPlus(LoRA):
 
     name = "lora+"
     learning_rate = 1e-3  # of A
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not 0 < self.ratio < math.inf:
+            raise ValueError(f"ratio {self.ratio} must be above 0 and finite: B's learning rate is A's times this")
 
     def learning_rates(self, arrays):
         faster = {name for name in arrays if name.endswith(".lora_B") and not name.startswith(EMBEDDING)}

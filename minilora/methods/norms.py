@@ -7,6 +7,8 @@ the arrays. PEFT calls it LN tuning.
 from dataclasses import dataclass
 
 from minilora.methods.full import Copies
+from minilora.methods.patterns import matches
+from minilora.methods.targets import named
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,15 @@ class Norms(Copies):
     peft_type = "LN_TUNING"
 
     def peft_settings(self, config):
-        return {"target_modules": ["input_layernorm", "norm", "post_attention_layernorm"], "modules_to_save": None}
+        return {"target_modules": sorted({name.split(".")[-2] for name in self.shapes(config)}), "modules_to_save": None}
 
     @classmethod
     def from_peft(cls, settings, config):
+        wanted = settings.get("target_modules")
+        for name in cls().shapes(config) if wanted is not None else ():
+            module = name.removesuffix(".weight")
+            if not (matches(wanted, module) if isinstance(wanted, str) else named(module, wanted)):
+                raise ValueError(f"target_modules {wanted!r} leaves out {module}, and only all norms together are supported")
         return cls()
 
     def peft_names(self, config):

@@ -39,8 +39,8 @@ def place(folder, resume):
 def describe(method, recipe, corpus, base):
     """What a run was asked to do, as flat plain data."""
     asked = {"method": method.name, "corpus": corpus.name, "base": digest(base)}
-    if hasattr(corpus, "data"):  # a text: under the same name there may be another one tomorrow
-        asked["text"] = digest({"data": corpus.data})
+    if hasattr(corpus, "data"):  # a text: its name may be another tomorrow, and what bears its name another text
+        asked |= {"corpus": "a text", "text": digest({"data": corpus.data})}
     for part, settings in (("method", method), ("recipe", recipe)):
         asked |= {f"{part}.{name}": value for name, value in asdict(settings).items()}
     return json.loads(json.dumps(asked, default=np.generic.item))  # as it will be read again: tuples become lists
@@ -54,18 +54,27 @@ def save(path, run, description):
 
 
 def restore(path, run, description):
-    """Fill `run` from the file. Raises ValueError, naming all that differs, where it belongs to another run: nothing is changed then."""
+    """Fill `run` from the file.
+
+    Raises ValueError, naming all that differs, where it belongs to another run, and where it is damaged: nothing is changed then.
+    """
     tensors, metadata = load_arrays(path)
-    stored = json.loads(metadata.get("run", "{}"))
+    damaged = ValueError(f"{path} is no checkpoint, or a damaged one: begin anew in another folder")
+    try:
+        stored, step, log = json.loads(metadata["run"]), int(metadata["step"]), json.loads(metadata["log"])
+    except (KeyError, ValueError):
+        raise damaged from None
     if stored != description:
         shared = [key for key in stored if key in description]  # two methods have different dials
         found = [_difference(key, stored[key], description[key]) for key in shared if stored[key] != description[key]]
         its = f": its {', its '.join(found)}" if found else ""
         raise ValueError(f"{path} is of another run{its}; resume with the same settings, or choose another folder")
-    for name, array in run.arrays.items():
-        array[...] = tensors[f"array.{name}"]
-    run.m[...], run.v[...] = tensors["adamw.first"], tensors["adamw.second"]
-    run.step, run.log = int(metadata["step"]), json.loads(metadata["log"])
+    places = {f"array.{name}": array for name, array in run.arrays.items()} | {"adamw.first": run.m, "adamw.second": run.v}
+    if any(name not in tensors or tensors[name].shape != array.shape for name, array in places.items()):
+        raise damaged
+    for name, array in places.items():
+        array[...] = tensors[name]
+    run.step, run.log = step, log
 
 
 def _difference(key, stored, asked):

@@ -24,8 +24,11 @@ NAMES = ("stories", *VOICES, "pydoc", "stdlib")
 
 
 def encode(text):
-    """The begin mark and the bytes of a text, as a list of integers."""
-    return [BEGIN, *text.encode()]
+    """The begin mark and the bytes of a text, as a list of integers. ValueError for one that is no UTF-8, as a terminal may hand over."""
+    try:
+        return [BEGIN, *text.encode()]
+    except UnicodeEncodeError as error:
+        raise ValueError(f"the text {text[:40]!r} is not UTF-8 at character {error.start}: type it anew") from None
 
 
 def decode(tokens):
@@ -128,7 +131,10 @@ def read(path):
     """
     path = Path(path)
     files = [path]
+    if path.exists() and not (path.is_dir() or path.is_file()):
+        raise ValueError(f"{path} is neither a file nor a folder: name one")
     if path.is_dir():
+        os.listdir(path)  # PermissionError where it may not be looked into, of which rglob says nothing
         files = sorted(file for file in path.rglob("*") if file.suffix in (".txt", ".md", ".py") and file.is_file())
     if not files:
         raise FileNotFoundError(f"{path} holds no *.txt, *.md or *.py: name a folder that does, or a file")
@@ -137,11 +143,12 @@ def read(path):
 
 def _decoded(file):
     try:
-        return file.read_bytes().decode()
+        text = file.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no file or folder {file}: check the path") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not UTF-8 at byte {error.start}: save it as UTF-8, or leave it out") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")  # the ends of lines on other systems
 
 
 def _voiced(voice, rng, held_out):

@@ -15,7 +15,7 @@ from numbers import Integral
 import numpy as np
 from tqdm.auto import tqdm
 
-from minilora.files.atomic import make_folder
+from minilora.files.atomic import refuse_unwritable
 from minilora.training import checkpoint
 from minilora.training.buffer import flatten
 from minilora.training.gradients import evaluate, step_gradients, workers
@@ -54,7 +54,7 @@ class Recipe:
             raise ValueError(f"clip is {self.clip} and beta2 {self.beta2}: the one must be above 0, the other in 0 <= beta2 < 1")
         if self.batch < self.accumulation * self.shards:
             raise ValueError(
-                f"a batch of {self.batch} rows cannot be cut into {self.accumulation} x {self.shards} shards: enlarge the batch"
+                f"a batch of {self.batch} rows cannot be cut into {self.accumulation} x {self.shards} shards: enlarge it or take fewer"
             )
 
 
@@ -137,7 +137,7 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
     g = np.empty_like(run.p)  # (P,)
 
     if path:
-        make_folder(folder)
+        refuse_unwritable(path)
         description = checkpoint.describe(method, recipe, corpus, base)
     if resume:
         checkpoint.restore(path, run, description)
@@ -150,7 +150,8 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
             checkpoint.save(path, run, description)
 
     def refuse(what):
-        advice = f"try a learning rate below {recipe.learning_rate:g} or a longer warm-up"
+        smaller = ", a smaller alpha" if hasattr(method, "alpha") else ""
+        advice = f"try a learning rate below {recipe.learning_rate:g}{smaller} or a longer warm-up"
         kept = f", in a new folder; the last good state, of step {good}, is in {path}" if path and path.is_file() else ""
         raise Diverged(f"{what}: {advice}{kept}")
 

@@ -215,7 +215,7 @@ print({name: f"{score:.2f}" for name, score in zip(both, scores(loud, both), str
 # pirate's already stays as it is; and upper case stays upper case. Is "pirate + pirate" pirate?
 
 # %%
-once = "hello my friend, you and the fox".split()
+once = "hello my friend and you and the fox".split()
 for _ in range(2):
     once = [PIRATE.get(word, word) for word in once]
     print(" ".join(once))

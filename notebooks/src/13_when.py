@@ -135,6 +135,7 @@ show(
 rows = table.stored("rank", "paper")
 with house(LIGHT):
     figure = rank.draw(rows)
+    figure.set_size_inches(7.6, 5.2)
 show(
     figure,
     "Loss over steps and over rank: on pirate rank 1 is nearly as good as 32; on rot13 ranks 1 and 2 stay behind, and 8 is as good as 32.",

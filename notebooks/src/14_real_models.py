@@ -208,6 +208,8 @@ misread = {
     "rotary pairs: Meta's order": changed(lambda W: {"q": as_meta(W["q"]), "k": as_meta(W["k"])}),
 }
 losses = {name: model.held_out_loss("stories", rows=8)[0] for name, model in misread.items()}
+
+# %%
 figure, axes = sheet(caption="8 held-out rows of 256 characters; each bar but the first is the same file, read wrongly", height=3.2)
 axes.axvline(np.log(256), color=LIGHT.quiet, linestyle=":")
 bars(axes, losses, "nats a character; dotted: ln 256, all bytes alike")
