@@ -2,6 +2,9 @@
 
 import sys
 
-from minilora.cli import main
+try:
+    from minilora.cli import main
 
-sys.exit(main())
+    sys.exit(main())
+except KeyboardInterrupt:  # while the modules were still being read
+    sys.exit(130)

@@ -79,14 +79,16 @@ def test_an_adapter_that_does_not_say_its_base_must_be_told(adapter, tmp_path):
 def test_a_base_of_another_name_is_noted(base, adapter, tmp_path):
     adapter.save(tmp_path / "adapter")
     other = replace(base, name="other")
-    with pytest.warns(UserWarning, match="adapter was trained on '.*small' and is loaded for other: are they the same"):
+    with pytest.warns(UserWarning, match="adapter was trained on '.*small' and is put on 'other': are they the same"):
         ml.load_adapter(tmp_path / "adapter", other)
 
 
-def test_a_bank_notes_it_too(base, adapter, tmp_path):
+def test_a_bank_and_a_merge_note_it_too(base, adapter, tmp_path):
     adapter.save(tmp_path / "adapter")
-    with pytest.warns(UserWarning, match="are they the same"):
-        ml.Bank(replace(base, name="other")).load("one", tmp_path / "adapter")
+    bank = ml.Bank(replace(base, name="other"))
+    for act in (lambda: bank.load("one", tmp_path / "adapter"), lambda: bank.attach("two", adapter), lambda: adapter.merge(bank.base)):
+        with pytest.warns(UserWarning, match="was trained on '.*small' and is put on 'other': are they the same"):
+            act()
 
 
 def test_a_base_that_is_not_where_the_adapter_says_is_to_be_named(base, adapter, tmp_path):

@@ -31,8 +31,12 @@ class Adapter:
             peft.save_adapter(folder, self.config, self.method, self.arrays, self.base_name)
 
     def merge(self, base):
-        """A new Base with the update added to its weights: it costs what the base costs. Raises ValueError where a method cannot merge."""
+        """A new Base with the update added to its weights: it costs what the base costs. Raises ValueError where a method cannot merge.
+
+        Warns of a base that has another name than the one that the adapter was trained on.
+        """
         refuse_name(base, "load(name)")
+        note_another_base("the adapter", self.base_name, base)
         weights = self.method.merge(base.config, base.weights, self.arrays)
         return replace(base, name=f"{base.name}+{self.method.name}", weights=weights)
 
@@ -50,13 +54,17 @@ def refuse_other(value):
         raise ValueError(f"{short(value)} is no adapter: finetune and load_adapter return one")
 
 
+def note_another_base(what, named, base):
+    """A warning where an adapter names another base than the one that it is put on: shapes alone do not tell two bases apart."""
+    if named and abspath(named) != abspath(base.name):
+        warnings.warn(f"{what} was trained on {short(named)} and is put on {short(base.name)}: are they the same?", stacklevel=3)
+
+
 def read_adapter(folder, base):
     """The adapter in a PEFT folder, for a base. Raises FileNotFoundError, or ValueError where they do not fit.
 
     Warns of a base that has another name than the folder's.
     """
     method, arrays = peft.load_adapter(folder, base.config)
-    named = peft.read_settings(folder).get("base_model_name_or_path")
-    if named and abspath(named) != abspath(base.name):
-        warnings.warn(f"{folder} was trained on {short(named)} and is loaded for {base.name}: are they the same?", stacklevel=3)
+    note_another_base(folder, peft.read_settings(folder).get("base_model_name_or_path"), base)
     return Adapter(method, arrays, base.config, base.name)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from minilora.adapters.adapter import read_adapter, refuse_name, refuse_other
+from minilora.adapters.adapter import note_another_base, read_adapter, refuse_name, refuse_other
 from minilora.adapters.mixed import mixed_sites
 from minilora.methods import Method
 
@@ -27,12 +27,16 @@ class Bank:
         self.weights = base.weights
 
     def attach(self, name, adapter):
-        """Add an adapter under a name. ValueError if the name is taken or the adapter was made for another shape of base."""
+        """Add an adapter under a name. ValueError if the name is taken or the adapter was made for another shape of base.
+
+        Warns of an adapter that was trained on a base of another name.
+        """
         if name in self.adapters:
             raise ValueError(f"there is an adapter {name!r} already: detach it first, or choose another name")
         refuse_other(adapter)
         if adapter.config != self.base.config:
             raise ValueError(f"{name!r} was trained on {adapter.base_name}, whose shape differs from {self.base.name}'s: load that base")
+        note_another_base(repr(name), adapter.base_name, self.base)
         self.adapters[name] = adapter
 
     def load(self, name, folder):

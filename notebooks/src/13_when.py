@@ -113,7 +113,15 @@ figure, axes = sheet(
 for name, bits in data.items():
     axes.hlines(bits, 1, 512, color=LIGHT.quiet, linewidth=0.8, linestyle=":")
     right = bits < 1e6  # where the models' lines are above
-    axes.annotate(name, (512 if right else 1, bits), (0, 3), textcoords="offset points", ha="right" if right else "left", fontsize=8, color=LIGHT.quiet)
+    axes.annotate(
+        name,
+        (512 if right else 1, bits),
+        (0, 3),
+        textcoords="offset points",
+        ha="right" if right else "left",
+        fontsize=8,
+        color=LIGHT.quiet,
+    )
 curves(axes, series, "rank", "bits", xscale="log", yscale="log", ylim=(2e2, 6e10))
 show(
     figure,
