@@ -112,16 +112,8 @@ figure, axes = sheet(
 )
 for name, bits in data.items():
     axes.hlines(bits, 1, 512, color=LIGHT.quiet, linewidth=0.8, linestyle=":")
-    right = bits < 1e6  # where the models' lines are above
-    axes.annotate(
-        name,
-        (512 if right else 1, bits),
-        (0, 3),
-        textcoords="offset points",
-        ha="right" if right else "left",
-        fontsize=8,
-        color=LIGHT.quiet,
-    )
+    at, side = (512, "right") if bits < 1e6 else (1, "left")  # where the models' lines are not
+    axes.annotate(name, (at, bits), (0, 3), textcoords="offset points", ha=side, fontsize=8, color=LIGHT.quiet)
 curves(axes, series, "rank", "bits", xscale="log", yscale="log", ylim=(2e2, 6e10))
 show(
     figure,
