@@ -31,7 +31,7 @@ def resolve(targets, config):
 
 @functools.lru_cache(maxsize=256)
 def _resolved(wanted, config):
-    """Kept, since every shard of every step asks for the same."""
+    """Name -> (d, k), and not to be written to: it is kept, since every shard of every step asks for the same."""
     available = modules(config)
     chosen = set()
     for target in wanted:
