@@ -1,8 +1,8 @@
 """NF4: a frozen weight in four bits a number, and matrix products with it.
 
 A weight is cut into blocks of 64 numbers, in the order in which files hold it, (out, in). A block keeps the largest absolute value in it
-as its scale, and for each number the nearest of 16 values between -1 and 1, spaced as the quantiles of a normal distribution: close together
-where most weights are. With double quantisation the scales are quantised as well.
+as its scale, and for each number the nearest of 16 values between -1 and 1, spaced as the quantiles of a normal distribution: close
+together where most weights are. With double quantisation the scales are quantised as well.
 
 An NF4Weight stands where a weight stands and answers x @ W and dy @ W.T. It is spelled out a few columns at a time, so that the weight in
 float32 never exists as a whole; gradients flow through the numbers that it stands for. QLoRA is LoRA on a base of such weights.
