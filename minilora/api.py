@@ -19,6 +19,7 @@ import numpy as np
 from minilora import ops
 from minilora.adapters.adapter import Adapter, read_adapter, refuse_name, refuse_other
 from minilora.counting import whole
+from minilora.counting.memory import FLOAT32, cache_bytes, refuse_beyond
 from minilora.files import huggingface, peft
 from minilora.files.strict_json import short
 from minilora.files.tokenizer import Tokenizer, read_tokenizer
@@ -90,10 +91,12 @@ class Base:
         room = context - len(tokens)
         if room < 1:
             raise ValueError(f"the prompt has {len(tokens)} tokens and the context {context}: shorten the prompt")
+        most = min(length or USUAL_LENGTH, room)
+        cache = cache_bytes(self.config, count * (len(tokens) + most), FLOAT32)
+        refuse_beyond(cache, f"the keys and values of {count:,} texts", "take a smaller count, several times")
         rows = np.tile(tokens, (count, 1))  # (count, T)
         sites = method.sites(self.config, arrays, ops.choose())
         stop = ord("\n") if self.tokenizer is None else self.tokenizer.stop
-        most = min(length or USUAL_LENGTH, room)
         out = generate(self.config, self.weights, rows, most, sites, seed, temperature, top_k, top_p, stop)
         texts = [prompt + self.decode(row, len(tokens)) for row in out]
         return texts if count > 1 else texts[0]

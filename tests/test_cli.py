@@ -165,6 +165,8 @@ def test_pretrain_writes_a_base_with_its_recipe_and_log(capsys, shop, monkeypatc
         (FINETUNE + " --out x --text own.txt --steps 0", "steps is 0, it must be at least 1"),
         (FINETUNE + " --out x --text own.txt --steps 1.5", "argument --steps: invalid int value: '1.5'"),
         (FINETUNE + " --out x --text own.txt --batch 0", "batch is 0, it must be at least 1"),
+        (FINETUNE + f" --out x --text own.txt --batch {10**9}", "a step of 1,000,000,000 x 16 tokens would take "),
+        ("generate --base small --count 1000000000", "the keys and values of 1,000,000,000 texts would take "),
         (FINETUNE + " --out x --text own.txt --length -1", "length is -1, it must be at least 1"),
         (FINETUNE + " --out x --text own.txt --length 40", "length is 40, and the context has room for 32 tokens"),
         (FINETUNE + " --out x --text own.txt --seed -1", "seed is -1, it must be at least 0"),

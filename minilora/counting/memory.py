@@ -11,6 +11,7 @@ and the few inputs that a frozen layer without an adapter need not keep. Korthik
 """
 
 import math
+import os
 import re
 
 from minilora.counting.pair import whole, within_limit
@@ -95,3 +96,14 @@ def cache_bytes(config, tokens, number=BFLOAT16):
     """The key/value cache of a text of so many tokens while it is generated: a key and a value in each layer, 2 L kv a token."""
     kv = config.num_key_value_heads * config.head_dim
     return within_limit("2 L kv a token", 2 * config.num_hidden_layers * kv * number * whole("tokens", tokens))
+
+
+def machine_bytes():
+    """The memory of this machine, where the system says how much that is; otherwise infinite."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else math.inf
+
+
+def refuse_beyond(count, what, advice):
+    """ValueError for what takes more bytes than the machine has: the system would end the process in the midst of it, without a word."""
+    if count > machine_bytes():
+        raise ValueError(f"{what} would take {count / 1e9:,.0f} GB, and this machine has {machine_bytes() / 1e9:,.0f}: {advice}")

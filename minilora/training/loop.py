@@ -15,6 +15,7 @@ from numbers import Integral
 import numpy as np
 from tqdm.auto import tqdm
 
+from minilora.counting.memory import FLOAT32, activations, refuse_beyond
 from minilora.files.atomic import refuse_unwritable
 from minilora.training import checkpoint
 from minilora.training.buffer import flatten
@@ -112,6 +113,13 @@ def room(config, method, recipe):
     return left
 
 
+def refuse_too_large(config, recipe, num_workers):
+    """ValueError for a step whose activations, those of the shards that are worked on at the same time, do not fit this machine."""
+    rows = math.ceil(recipe.batch / (recipe.accumulation * recipe.shards)) * min(num_workers, recipe.shards)
+    numbers = activations(config, rows * recipe.length, recompute=False) + 2 * rows * recipe.length * config.vocab_size
+    refuse_beyond(FLOAT32 * numbers, f"a step of {recipe.batch:,} x {recipe.length:,} tokens", "take a smaller batch or length")
+
+
 def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, num_workers=2, progress=True):
     """Train the method's arrays on the corpus; the base is only read -> the finished Run.
 
@@ -124,6 +132,7 @@ def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, 
     if num_workers < 1:
         raise ValueError(f"num_workers is {num_workers}, it must be at least 1")
     space = room(config, method, recipe)
+    refuse_too_large(config, recipe, num_workers)
     corpus.train_batch(np.random.default_rng(0), 1, recipe.length)
     held_out = corpus.held_out(recipe.held_out, space)
     entropy = corpus.entropy(recipe.held_out)
