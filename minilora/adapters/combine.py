@@ -41,10 +41,11 @@ def combine(adapters, weights, config, kind="cat", rank=None):
         raise ValueError("combine with kind='cat', which is exact, or kind='svd' and a rank")
     if len(weights) != len(adapters):
         raise ValueError(f"there are {len(adapters)} adapters and {len(weights)} weights: give a weight for each")
-    arrays, ranks, lost = {}, {}, {}
+    names = tuple(dict.fromkeys(name for pairs in factors for name in pairs))
     if kind == "svd":
-        LoRA(rank=rank, targets=tuple(dict.fromkeys(name for pairs in factors for name in pairs))).ranks(config)
-    for name in dict.fromkeys(name for pairs in factors for name in pairs):
+        LoRA(rank=rank, targets=names).ranks(config)  # raises for a rank that a module does not have
+    arrays, ranks, lost = {}, {}, {}
+    for name in names:
         those = [(*pairs[name], weight) for pairs, weight in zip(factors, weights, strict=True) if name in pairs]
         A, B = np.concatenate([A for A, _, _ in those], axis=1), np.concatenate([weight * B for _, B, weight in those])  # (d, R), (R, k)
         lost[name] = 0.0

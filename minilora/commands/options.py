@@ -25,7 +25,8 @@ def add_json(parser):
 def method_of(args, typed=("alpha",)):
     """The method that the options describe; usual values of dials that it does not have are left out.
 
-    ValueError for a name that there is not, and for one of the `typed` dials that has a value where the method has no such dial.
+    ValueError for a name that there is not, and for one of the `typed` dials that has a value where the method has no such dial. (Alpha
+    has no usual value of its own: where it has one, it was typed.)
     """
     from minilora.methods import REGISTRY
 

@@ -32,7 +32,7 @@ def refuse_unwritable(path):
     """OSError where the file `path` could not be written; its folder is made. For what is to be known before the work and not after it."""
     path = Path(path)
     make_folder(path.parent)
-    beside = path.with_name(f".{path.name}.partial")
+    beside = _name_beside(path)
     beside.open("wb").close()
     beside.unlink()
 
@@ -49,11 +49,15 @@ def write_together(folder, files):
         os.replace(beside, path)
 
 
+def _name_beside(path):
+    return path.with_name(f".{path.name}.partial")
+
+
 def _beside(path, data):
     """Write `data` beside the file `path` -> where, to be renamed into it. IsADirectoryError where a folder has the name."""
     if path.is_dir():
         raise IsADirectoryError(f"{path} is a folder, and a file is to be written there: choose another name")
-    beside = path.with_name(f".{path.name}.partial")
+    beside = _name_beside(path)
     try:
         with open(beside, "wb") as file:
             file.write(data)

@@ -127,7 +127,8 @@ def from_text(name, text):
 def read(path):
     """A corpus of your own: a file, or every *.txt, *.md and *.py in a folder and below it, in the order of their paths.
 
-    FileNotFoundError where there is nothing to read; ValueError where a file is not UTF-8, or all of them are empty.
+    Lines end in a newline, whatever ends them in the file, and a byte order mark is left out. FileNotFoundError where there is nothing to
+    read; ValueError for what is neither file nor folder, where a file is not UTF-8, or all of them are empty.
     """
     path = Path(path)
     files = [path]
@@ -148,7 +149,7 @@ def _decoded(file):
         raise FileNotFoundError(f"there is no file or folder {file}: check the path") from None
     except UnicodeDecodeError as error:
         raise ValueError(f"{file} is not UTF-8 at byte {error.start}: save it as UTF-8, or leave it out") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")  # the ends of lines on other systems
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _voiced(voice, rng, held_out):

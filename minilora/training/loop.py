@@ -15,7 +15,7 @@ from numbers import Integral
 import numpy as np
 from tqdm.auto import tqdm
 
-from minilora.counting.memory import FLOAT32, activations, refuse_beyond
+from minilora.counting.memory import ledger, refuse_beyond
 from minilora.files.atomic import refuse_unwritable
 from minilora.training import checkpoint
 from minilora.training.buffer import flatten
@@ -116,8 +116,8 @@ def room(config, method, recipe):
 def refuse_too_large(config, recipe, num_workers):
     """ValueError for a step whose activations, those of the shards that are worked on at the same time, do not fit this machine."""
     rows = math.ceil(recipe.batch / (recipe.accumulation * recipe.shards)) * min(num_workers, recipe.shards)
-    numbers = activations(config, rows * recipe.length, recompute=False) + 2 * rows * recipe.length * config.vocab_size
-    refuse_beyond(FLOAT32 * numbers, f"a step of {recipe.batch:,} x {recipe.length:,} tokens", "take a smaller batch or length")
+    parts = ledger(config, own=0, trainable=0, batch=rows, length=recipe.length, recompute=False)  # activations and logits alone
+    refuse_beyond(sum(parts.values()), f"a step of {recipe.batch:,} x {recipe.length:,} tokens", "take a smaller batch or length")
 
 
 def train(config, base, method, corpus, recipe, ops, folder=None, resume=False, num_workers=2, progress=True):

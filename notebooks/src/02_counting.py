@@ -206,8 +206,8 @@ dials(picture, budget=(4, 8, 16, 24, 80), length=(128, 512, 2048, 8192))
 # %% [markdown]
 # Move `length`, and watch the three bars of the smallest model come nearer to each other: with long texts the activations
 # and the logits are what fills the memory, and they do not care what trains. (They do care about the bytes of a number: here
-# full fine-tuning keeps four, the other two ways two.) Of a large model, full fine-tuning's
-# bar stays far above: its weights, gradients and moments outweigh any text that fits.
+# full fine-tuning keeps four, the other two ways two.) With a large model the bar of full fine-tuning stays far above: its
+# weights, gradients and moments outweigh even 8,192 tokens.
 
 # %% [markdown]
 # ## Work

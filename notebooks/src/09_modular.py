@@ -222,7 +222,7 @@ for _ in range(2):
 for voice in ("pirate", "shout"):
     for name, adapter in [(voice, voices[voice]), (f"{voice} + {voice}", add(voice, voice))]:
         loss, score = base.held_out_loss(voice, adapter, rows=16)[1], scores(adapter, {voice: VOICES[voice]})[0]
-        print(f"{name:<16} {loss:.3f} above the best, score {score:.2f}: {base.generate('', adapter, seed=2, length=70)}")
+        print(f"{name:<16} {loss:.3f} above the best, score {score:.2f}: {base.generate('', adapter, seed=2, length=50)}")
 
 # %% [markdown]
 # The sum of an update with itself is the update at strength two. The pirate does not survive that, and the shouter with a scratch or two.
